@@ -59,7 +59,10 @@ myst_heading_anchors = 3
 nitpick_ignore_regex = [
     (
         r"py:.*",
-        r"(collections\.abc|datetime|http|pathlib|random|ssl|tls|types|typing|websockets|zoneinfo)\..*",
+        (
+            r"(collections\.abc|datetime|http|pathlib|prometheus_client|random|ssl|tls|types|typing"
+            r"|websockets|zoneinfo)\..*"
+        ),
     ),
     (r"py:.*", r"(.*\.)?(CallEvent|Change|ClientState|Credentials|Extra)"),
     (r"py:.*", r"(.*\.)?(Frame|Message|R|Row|T|datetime)"),

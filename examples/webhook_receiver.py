@@ -4,8 +4,7 @@
     python examples/webhook_receiver.py 8000
     basix-ws-cti webhook http://127.0.0.1:8000/ --simulate    # in another terminal
 
-It verifies the signature, refuses old requests, and ignores events that it has received already.
-It needs nothing but Python. ``pip install standardwebhooks`` is an alternative to ``verify``.
+It verifies the signature, and refuses old requests and events that it has received already.
 """
 
 from __future__ import annotations

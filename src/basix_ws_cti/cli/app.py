@@ -153,6 +153,10 @@ def load_function(name: str) -> CommandFunction:  # noqa: C901, PLR0912, PLR0915
             from .commands.log import log_calls
 
             return log_calls
+        case "metrics":
+            from .commands.metrics import serve_metrics
+
+            return serve_metrics
         case "park":
             from .commands.park import park_channel
 

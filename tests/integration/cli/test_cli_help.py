@@ -115,7 +115,7 @@ def test_commands_are_grouped_by_task():
     assert listed == {
         "Watch": ["top", "web", "listen", "state"],
         "Record and replay": [
-            *("record", "replay", "anonymise", "log", "report", "publish", "webhook"),
+            *("record", "replay", "anonymise", "log", "report", "publish", "metrics", "webhook"),
             "dead-letters",
         ],
         "Control calls": ["call", "hangup", "park", "transfer"],

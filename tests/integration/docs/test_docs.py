@@ -67,6 +67,7 @@ NOT_RUN = {
         "# Works with a Client and with a Follower.": "it needs a Redis: see test_follower_docs.py",
         "basix-ws-cti top --redis rediss://reader@redis.example.com": REDIS,
     },
+    "docs/howto/monitoring.md": {"pip install '.[cli,metrics]'": INSTALLS},
     "docs/howto/webhook.md": {
         "pip install '.[cli,webhook]'": INSTALLS,
         "basix-ws-cti webhook https://crm.example.com/calls --event answered --event ended "
@@ -146,6 +147,7 @@ SLOW_PAGES = {
     ),
     *(
         "docs/howto/logging.md",
+        "docs/howto/monitoring.md",
         "docs/howto/profiles.md",
         "docs/howto/reports.md",
         "docs/howto/service.md",

@@ -258,6 +258,28 @@ COMMANDS: dict[str, CommandTexts] = {
             ),
         ),
     ),
+    "metrics": CommandTexts(
+        panel=panels.RECORD,
+        summary=_("Serve figures of queues and calls for Prometheus, until Ctrl-C."),
+        details=_(
+            "The path /metrics has the figures, without names and numbers of people. The path "
+            "/healthy answers 200 while the feed is in sync with the PBX, else 503."
+        ),
+        examples=(
+            Example(
+                comment=_("Try it without a PBX, then open http://127.0.0.1:9850/metrics"),
+                line="basix-ws-cti metrics --simulate",
+            ),
+            Example(
+                comment=_("All channels of your PBX, for a Prometheus on another machine"),
+                line="basix-ws-cti metrics --full-events --listen 0.0.0.0:9850",
+            ),
+            Example(
+                comment=_("The feed of a publisher"),
+                line="basix-ws-cti metrics --redis rediss://reader@redis.example.com",
+            ),
+        ),
+    ),
     "webhook": CommandTexts(
         panel=panels.RECORD,
         summary=_("Send call events to a web server, signed, until Ctrl-C."),
