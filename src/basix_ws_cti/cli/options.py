@@ -185,7 +185,7 @@ class ConnectionOptions(ServerOptions):
         bool,
         _option(
             "--full-events/--no-full-events",
-            _("Receive every channel of the PBX, not only those of the token's user."),
+            _("Receive every channel of the PBX, not only those of one user."),
             env="BASIX_FULL_EVENTS",
         ),
     ] = False

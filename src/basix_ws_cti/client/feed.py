@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
+from basix_ws_cti.alerts.rule import Alert, AlertRule
 from basix_ws_cti.calls.events import CallEvent
 from basix_ws_cti.calls.model import Call
 from basix_ws_cti.messages import Message
@@ -106,6 +107,11 @@ class Feed(Protocol):
         """See ``Client``."""
 
     def on_error(self, callback: Callable[[Exception], object]) -> Callable[[], None]:
+        """See ``Client``."""
+
+    def on_alert(
+        self, rule: AlertRule | str, callback: Callable[[Alert], object]
+    ) -> Callable[[], None]:
         """See ``Client``."""
 
     def on_initial_info(

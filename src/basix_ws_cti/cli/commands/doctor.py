@@ -294,7 +294,7 @@ def _describe_selection(user: dict[str, Any], *, is_full: bool) -> str:
         return _("the channels of {user}").format(
             user=", ".join(f"{name} {value}" for name, value in user.items())
         )
-    return _("every channel") if is_full else _("the channels of the token's user")
+    return _("every channel") if is_full else _("no selection of channels")
 
 
 def _print_json(finding: Finding) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, tzinfo
+from datetime import datetime, tzinfo
 from typing import Any
 
-import attrs
 from attrs import frozen
 
 from basix_ws_cti.calls import CallEvent
+from basix_ws_cti.calls.event_json import call_event_value, event_name, with_envelope
 from basix_ws_cti.cli.feed_names import INITIAL
 from basix_ws_cti.cli.filters import Filters
 from basix_ws_cti.cli.output import json_text
@@ -26,16 +26,8 @@ from basix_ws_cti.messages import (
 from basix_ws_cti.mirror.changes import Lagged
 from basix_ws_cti.mirror.mirror import Mirror
 
-VERSION = 1
-"""Version of the JSON lines. Renaming, retyping or removing a key increments it."""
-
 Item = Message | CallEvent | Lagged
 """Item of a feed."""
-
-
-def event_name(event_class: type[CallEvent]) -> str:
-    """Return the name of a kind of call event: ``started``, ``ringing`` and so on."""
-    return event_class.__name__.removeprefix("Call").lower()
 
 
 @frozen
@@ -73,9 +65,8 @@ class JsonLines:
             case FieldSpec() | SystemMsg() | Msg() | UnknownMessage():
                 pass
             case event:
-                name = event_name(type(event))
-                if filters.match_call(event.call, name, self.mirror):
-                    yield {"type": "call", "event": name, **to_plain(attrs.asdict(event))}
+                if filters.match_call(event.call, event_name(type(event)), self.mirror):
+                    yield call_event_value(event)
 
 
 def _message_value(message: SystemMsg | Msg | UnknownMessage) -> dict[str, Any]:
@@ -98,12 +89,3 @@ def _element_value(
         "key": key,
         "element": to_dict(element),
     }
-
-
-def with_envelope(at: datetime, zone: tzinfo | None, value: dict[str, Any]) -> dict[str, Any]:
-    """Return a JSON object preceded by the common keys ``v``, ``type`` and ``at``.
-
-    ``zone`` ``None`` gives times in UTC.
-    """
-    moment = at.astimezone(zone or UTC).isoformat(timespec="microseconds")
-    return {"v": VERSION, "type": value["type"], "at": moment, **value}

@@ -15,6 +15,7 @@ from basix_ws_cti.board.call_lines import (
     describe_ringing,
 )
 from basix_ws_cti.board.labels import Labels
+from basix_ws_cti.calls.event_json import event_name
 from basix_ws_cti.cli.feed_names import INITIAL
 from basix_ws_cti.cli.filters import Filters
 from basix_ws_cti.cli.output import fit_text
@@ -29,7 +30,7 @@ from basix_ws_cti.messages import (
 from basix_ws_cti.mirror.changes import Lagged
 from basix_ws_cti.mirror.mirror import Mirror
 
-from .json_lines import Item, event_name
+from .json_lines import Item
 from .kind_words import CALL_EVENTS, ELEMENT_EVENTS, KINDS, kind_word, widest
 from .ringing import PhonesRinging
 
