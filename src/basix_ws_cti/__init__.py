@@ -88,6 +88,7 @@ if TYPE_CHECKING:
         RecordingError,
         RedisFeedError,
         ResyncRequired,
+        SpoolError,
         SubscriberLagged,
         SyncTimeout,
         UsageError,
@@ -199,6 +200,7 @@ __all__ = [
     "Removed",
     "ResyncRequired",
     "Session",
+    "SpoolError",
     "Stats",
     "Stopped",
     "SubscriberLagged",
@@ -253,6 +255,7 @@ _LAZY_MODULES = {
         *(
             "RedisFeedError",
             "ResyncRequired",
+            "SpoolError",
             "SubscriberLagged",
             "SyncTimeout",
             "UsageError",

@@ -92,6 +92,7 @@ from basix_ws_cti import (
     Removed,
     ResyncRequired,
     Session,
+    SpoolError,
     Stats,
     Stopped,
     SubscriberLagged,
@@ -424,7 +425,7 @@ def errors(error: BasixError) -> object:
             return error.offset, error.reason, error.inflated
         case ProtocolError():
             return error.problem, error.element_name, error.field
-        case CallLogError():
+        case CallLogError() | SpoolError():
             return error.name, error.problem
         case RecordingError():
             return error.name, error.line, error.problem

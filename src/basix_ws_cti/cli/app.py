@@ -117,6 +117,18 @@ def load_function(name: str) -> CommandFunction:  # noqa: C901, PLR0912, PLR0915
             from .commands.config import show_config
 
             return show_config
+        case "dead-letters drop":
+            from .commands.dead_letters import drop_letters
+
+            return drop_letters
+        case "dead-letters list":
+            from .commands.dead_letters import list_letters
+
+            return list_letters
+        case "dead-letters retry":
+            from .commands.dead_letters import retry_letters
+
+            return retry_letters
         case "decode":
             from .commands.decode import decode_frames
 
@@ -141,6 +153,10 @@ def load_function(name: str) -> CommandFunction:  # noqa: C901, PLR0912, PLR0915
             from .commands.log import log_calls
 
             return log_calls
+        case "metrics":
+            from .commands.metrics import serve_metrics
+
+            return serve_metrics
         case "park":
             from .commands.park import park_channel
 
@@ -201,6 +217,10 @@ def load_function(name: str) -> CommandFunction:  # noqa: C901, PLR0912, PLR0915
             from .commands.web_access import remove_entry
 
             return remove_entry
+        case "webhook":
+            from .commands.webhook import send_events
+
+            return send_events
     raise KeyError(name)
 
 

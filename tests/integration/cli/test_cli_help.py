@@ -114,7 +114,10 @@ def test_commands_are_grouped_by_task():
     ]
     assert listed == {
         "Watch": ["top", "web", "listen", "state"],
-        "Record and replay": ["record", "replay", "anonymise", "log", "report", "publish"],
+        "Record and replay": [
+            *("record", "replay", "anonymise", "log", "report", "publish", "metrics", "webhook"),
+            "dead-letters",
+        ],
         "Control calls": ["call", "hangup", "park", "transfer"],
         "Check and tools": [
             "doctor",
@@ -241,7 +244,8 @@ def test_examples_can_be_parsed(name, line, tmp_path, monkeypatch):
     if arguments is None:
         assert line.startswith("export BASIX_")
         return
-    is_mixed = name in {*("", "help connection", "anonymise", "simulate", "config"), "web-access"}
+    groups = ("config", "dead-letters", "web-access")
+    is_mixed = name in {"", "help connection", "anonymise", "simulate", *groups}
     assert parsed_command(arguments) == name or is_mixed
 
 

@@ -258,6 +258,92 @@ COMMANDS: dict[str, CommandTexts] = {
             ),
         ),
     ),
+    "metrics": CommandTexts(
+        panel=panels.RECORD,
+        summary=_("Serve figures of queues and calls for Prometheus, until Ctrl-C."),
+        details=_(
+            "The path /metrics has the figures, without names and numbers of people. The path "
+            "/healthy answers 200 while the feed is in sync with the PBX, else 503."
+        ),
+        examples=(
+            Example(
+                comment=_("Try it without a PBX, then open http://127.0.0.1:9850/metrics"),
+                line="basix-ws-cti metrics --simulate",
+            ),
+            Example(
+                comment=_("All channels of your PBX, for a Prometheus on another machine"),
+                line="basix-ws-cti metrics --full-events --listen 0.0.0.0:9850",
+            ),
+            Example(
+                comment=_("The feed of a publisher"),
+                line="basix-ws-cti metrics --redis rediss://reader@redis.example.com",
+            ),
+        ),
+    ),
+    "webhook": CommandTexts(
+        panel=panels.RECORD,
+        summary=_("Send call events to a web server, signed, until Ctrl-C."),
+        details=_(
+            "Each event is a POST request with a signature of Standard Webhooks. Events of one "
+            "call arrive in order. Events that are not delivered wait in a file, the spool, and "
+            "are sent again; those that the web server refuses become dead letters."
+        ),
+        examples=(
+            Example(
+                comment=_("Ended calls of one queue; the secret is in BASIX_WEBHOOK_SECRET"),
+                line="basix-ws-cti webhook https://crm.example.com/ --event ended --group 1900",
+            ),
+            Example(
+                comment=_("Try it without a PBX, with a web server on this machine"),
+                line="basix-ws-cti webhook http://127.0.0.1:8000/ --simulate",
+            ),
+        ),
+    ),
+    "dead-letters": CommandTexts(
+        panel=panels.RECORD,
+        summary=_("List, retry or delete events that a web server refused."),
+        details=_("The web server answered the command webhook with a status such as 400."),
+        examples=(
+            Example(
+                comment=_("Print them with the reasons"),
+                line="basix-ws-cti dead-letters list",
+            ),
+        ),
+    ),
+    "dead-letters list": CommandTexts(
+        panel=panels.RECORD,
+        summary=_("Print the dead letters: time, id, type, and the reason."),
+        examples=(
+            Example(
+                comment=_("Dead letters of the spool in this folder"),
+                line="basix-ws-cti dead-letters list",
+            ),
+            Example(
+                comment=_("The reasons of another spool, as JSON lines"),
+                line="basix-ws-cti dead-letters list --json --spool crm.db | jq .reason",
+            ),
+        ),
+    ),
+    "dead-letters retry": CommandTexts(
+        panel=panels.RECORD,
+        summary=_("Send dead letters again; the webhook does so while it runs."),
+        examples=(
+            Example(
+                comment=_("All of them, after the web server was repaired"),
+                line="basix-ws-cti dead-letters retry --all",
+            ),
+        ),
+    ),
+    "dead-letters drop": CommandTexts(
+        panel=panels.RECORD,
+        summary=_("Delete dead letters."),
+        examples=(
+            Example(
+                comment=_("All of them, of another spool"),
+                line="basix-ws-cti dead-letters drop --all --spool /var/lib/basix/crm.db",
+            ),
+        ),
+    ),
     "call": CommandTexts(
         panel=panels.CONTROL,
         summary=_("Call a user, then connect them to a number (click-to-call)."),
