@@ -1,12 +1,15 @@
-"""``python docs/pictures.py``: the pictures of the README and the docs, from the program itself.
+"""``python docs/pictures.py``: the images of the README and the docs, from the program itself.
 
-They are of the simulator's world, at a fixed moment of a fixed day: the same bytes each time.
+They show the simulated PBX at a fixed moment of a fixed day. The SVG files have the same bytes each
+time; the card is drawn by Chromium, whose versions differ in the smoothing of edges.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import re
+import shutil
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -44,7 +47,7 @@ CELL = 12.2
 
 
 class Staged:
-    """A ``Source`` without a connection, whose time passes only in ``advance``."""
+    """A ``Source`` without a connection; its time passes only in ``advance``."""
 
     def __init__(self, *, seed: int = 1, users: int = 5, rate: float = 9) -> None:
         self.mirror = Mirror()
@@ -74,32 +77,32 @@ class Staged:
             self.events.put_nowait(event)
 
     def advance(self, seconds: float) -> None:
-        """Let time pass, and happen what falls into it."""
+        """Let simulated time pass, with its events."""
         self.timeline.advance(seconds)
 
     @property
     def calls(self) -> Mapping[str, Call]:
-        """The calls that go on."""
+        """Calls in progress, by id."""
         return self._tracker.calls
 
     def now(self) -> datetime:
-        """The simulated PBX's time."""
+        """Return the time of the simulated PBX."""
         return datetime.fromtimestamp(self.pbx.now / 1_000_000, UTC)
 
     async def messages(self) -> AsyncIterator[tuple[datetime, object]]:
-        """None: the picture is all there is."""
+        """Yield nothing: the image shows the state and the calls only."""
         for never in ():
             yield never
 
     async def call_events(self) -> AsyncIterator[tuple[datetime, CallEvent]]:
-        """What happens to calls, until ``None`` or an error is put into ``events``."""
+        """Yield call events, until ``None`` or an error is put into ``events``."""
         while (event := await self.events.get()) is not None:
             if isinstance(event, Exception):
                 raise event
             yield self.now(), event
 
     async def synced(self) -> Mirror:
-        """It always is."""
+        """Return the mirror, which is always complete."""
         return self.mirror
 
 
@@ -143,20 +146,20 @@ async def _top() -> str:
 
 
 def top() -> str:
-    """The wallboard."""
+    """Return the terminal wallboard as SVG."""
     return asyncio.run(_top())
 
 
-# What is to be drawn: the file's name, and what makes its text.
+# Names of the SVG files, and the functions that return their text.
 PICTURES: dict[str, Callable[[], str]] = {
     "top.svg": top,
 }
 
 
 def stable(svg: str) -> str:
-    """A picture whose names don't change from run to run, and whose wide characters are wide.
+    """Return an image with names that do not differ between runs, and wide characters.
 
-    Rich measures a text in characters where it means columns.
+    Rich measures a text in characters instead of columns.
     """
 
     def measured(text: re.Match[str]) -> str:
@@ -166,12 +169,51 @@ def stable(svg: str) -> str:
     return re.sub(r'textLength="[\d.]+"(?P<rest>[^>]*>(?P<text>[^<]*))', measured, svg)
 
 
+CARD = """<!doctype html>
+<style>
+  * {{ box-sizing: border-box; margin: 0 }}
+  body {{ width: 1200px; height: 630px; overflow: hidden; background: #0b2038; color: #fff;
+         font: 30px/1.35 "Noto Sans CJK JP", "DejaVu Sans", sans-serif; padding: 48px 56px 0 }}
+  h1 {{ font-size: 64px; line-height: 1.1; display: flex; align-items: center; gap: 28px }}
+  h1 svg {{ width: 72px; height: 72px }}
+  p {{ margin: 18px 0 30px; color: #c7dbf2 }}
+  div {{ border-radius: 12px; overflow: hidden }}
+  div svg {{ display: block; width: 1088px; height: auto }}
+</style>
+<h1>{logo}basix_ws_cti</h1>
+<p>Python client for the live CTI feed of Basix, Brastel's cloud PBX</p>
+<div>{board}</div>
+"""
+"""Page of the social card; 1200 × 630 pixels is the size that social networks show in full."""
+
+
+async def _draw_card(path: Path, board: str) -> None:
+    from playwright.async_api import async_playwright  # noqa: PLC0415 - tests import this module
+
+    logo = (HERE / "_static" / "favicon.svg").read_text(encoding="utf-8")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=shutil.which("chromium"),
+            # The sandbox does not work for root, who draws the images in containers.
+            args=[] if os.getuid() else ["--no-sandbox"],
+        )
+        try:
+            page = await browser.new_page(viewport={"width": 1200, "height": 630})
+            await page.set_content(CARD.format(logo=logo, board=board))
+            await page.screenshot(path=path)
+        finally:
+            await browser.close()
+
+
 def main(folder: Path = HERE / "_static") -> None:
-    """Draw all pictures."""
+    """Draw all images; the card needs playwright and Chromium."""
     folder.mkdir(exist_ok=True)
     for name, draw in PICTURES.items():
         (folder / name).write_text(stable(draw()), encoding="utf-8", newline="\n")
         sys.stdout.write(f"{folder / name}\n")
+    board = (folder / "top.svg").read_text(encoding="utf-8")
+    asyncio.run(_draw_card(folder / "card.png", board))
+    sys.stdout.write(f"{folder / 'card.png'}\n")
 
 
 if __name__ == "__main__":

@@ -13,22 +13,23 @@ from attrs import Factory, define, frozen
 
 from basix_ws_cti._internal.translation import _, ngettext
 from basix_ws_cti.calls import Call, CallEnded, CallEvent, QueueStats
+from basix_ws_cti.calls.pbx_clock import PbxClock
 from basix_ws_cti.mirror.changes import Lagged
 from basix_ws_cti.session.status import Synced
 from basix_ws_cti.sources.source import Source
 
+from .clock_offset import SHOWN_OFFSET, describe_clock_offset
 from .durations import to_microseconds
 from .feed_history import FeedHistory
 from .feed_status import FeedStatus, next_status
 from .headline import Figure, headline_figures, sample
 from .labels import Labels, join_phrases
 from .limits import DEFAULT_BOARD_LIMITS, BoardLimits
-from .pbx_clock import SHOWN_OFFSET, PbxClock, describe_clock_offset
-from .queues import QueueTotals, queue_states
+from .queues import QueueState, QueueTotals, queue_states
 from .rows import call_rows, feed_rows, parked_rows, queue_rows, user_rows
 from .tables import Row
 from .trend import Trend
-from .users import user_states
+from .users import UserState, user_states
 
 
 @frozen
@@ -93,6 +94,37 @@ class Board:
         ).format(minutes=minutes)
 
 
+@frozen(eq=False)
+class BoardState:
+    """State of feed, queues, users and calls at one moment, from which a display is made."""
+
+    now: int
+    """Time of the PBX's clock, in microseconds since the epoch; durations end there. For a stale
+    board, the time at which the feed was lost."""
+
+    at: datetime
+    """Time of the feed's source, timezone-aware: by this machine's clock if the feed is live."""
+
+    status: FeedStatus
+    """State of the feed."""
+
+    queues: Mapping[int | str, QueueState]
+    """Queue of each group, by the group's id."""
+
+    users: tuple[UserState, ...]
+    """State of each user."""
+
+    calls: Mapping[str, Call]
+    """Ongoing calls by id."""
+
+    call_of_leg: Mapping[str, str]
+    """Id of the call of each leg, by the leg's uuid."""
+
+    clock_offset: int
+    """Estimated difference between the PBX's clock and ``at``, in microseconds; positive: the PBX's
+    clock is ahead."""
+
+
 @define
 class BoardModel:
     """Builder of boards from a source. It also keeps what only call events report."""
@@ -118,7 +150,9 @@ class BoardModel:
     ended_calls: dict[str, Call] = Factory(dict)
     """Calls that ended most recently, by id, oldest first."""
 
-    _stats: QueueStats = Factory(QueueStats)
+    stats: QueueStats = Factory(QueueStats)
+    """Figures of the calls that are counted, which the model updates."""
+
     _clock: PbxClock = Factory(PbxClock)
     _trend: Trend = Factory(Trend)
     _status: FeedStatus | None = None
@@ -127,21 +161,21 @@ class BoardModel:
     _offset: int = 0
 
     def __attrs_post_init__(self) -> None:
-        self._stats.restart(self.source.calls.values())
+        self.stats.restart(self.source.calls.values())
 
     @property
     def service_level(self) -> float:
         """Longest wait that counts as within the service level, in seconds."""
-        return self._stats.service_level
+        return self.stats.service_level
 
     def apply(self, event: CallEvent | Lagged) -> None:
         """Update queue figures and ended calls from a call event."""
         self._note_counting()
         if isinstance(event, Lagged):
             self.missed_events += event.missed
-            self._stats.restart(self.source.calls.values())
+            self.stats.restart(self.source.calls.values())
             return
-        self._stats.apply([event])
+        self.stats.apply([event])
         self._clock.observe(event, to_microseconds(self.source.now()))
         if isinstance(event, CallEnded):
             if len(self.ended_calls) >= self.max_ended_calls:
@@ -157,8 +191,8 @@ class BoardModel:
         self._status = next_status(self._status, state, self.source.now(), was_live=was_live)
         return self._status
 
-    def build_board(self) -> Board:
-        """Return the board of this moment."""
+    def observe(self) -> BoardState:
+        """Return the state of this moment."""
         at = self.source.now()
         status = self.feed_status()
         calls = dict(self.source.calls)
@@ -169,33 +203,57 @@ class BoardModel:
         else:
             time = to_microseconds(status.since)
         now = time + self._offset
-        labels = Labels(mirror)
         call_of_leg = {leg.uuid: call.id for call in calls.values() for leg in call.legs}
-        users = [*user_states(mirror, now)]
-        queues = queue_states(mirror, self._stats, call_of_leg, now)
-        figures = headline_figures(QueueTotals.of(queues), users, self._trend, self.limits, now)
-        if status.is_live:
+        return BoardState(
+            now=now,
+            at=at,
+            status=status,
+            queues=queue_states(mirror, self.stats, call_of_leg, now),
+            users=tuple(user_states(mirror, now)),
+            calls=calls,
+            call_of_leg=call_of_leg,
+            clock_offset=self._offset,
+        )
+
+    def build_board(self) -> Board:
+        """Return the board of this moment."""
+        state = self.observe()
+        now, users, call_of_leg = state.now, state.users, state.call_of_leg
+        labels = Labels(self.source.mirror)
+        totals = QueueTotals.of(state.queues)
+        figures = headline_figures(totals, users, self._trend, self.limits, now)
+        if state.status.is_live:
             self._trend.add(sample(figures), now)
         else:
             self._trend.interrupt()
         return Board(
             now=now,
-            at=at,
-            status=status,
+            at=state.at,
+            status=state.status,
             figures=figures,
             rows={
-                "calls": tuple(call_rows(calls.values(), labels, now, self.limits.wait)),
-                "queues": tuple(queue_rows(queues, labels, self.limits.wait)),
-                "users": tuple(user_rows(users, call_of_leg, labels, self._stats, now)),
+                "calls": tuple(call_rows(state.calls.values(), labels, now, self.limits.wait)),
+                "queues": tuple(queue_rows(state.queues, labels, self.limits.wait)),
+                "users": tuple(user_rows(users, call_of_leg, labels, self.stats, now)),
                 "parked": tuple(parked_rows(call_of_leg, labels, now, self.limits.parked)),
                 "feed": tuple(feed_rows(self.history, self.zone)),
             },
-            calls=calls,
+            calls=state.calls,
             gaps=self.history.gaps,
-            counting_since=self._counting_since,
-            window=self._stats.window,
-            clock_offset=self._offset,
+            counting_since=self.counting_since,
+            window=self.stats.window,
+            clock_offset=state.clock_offset,
         )
+
+    @property
+    def clock_offset(self) -> int:
+        """Estimated difference between the PBX's clock and the source's, in microseconds."""
+        return self._offset
+
+    @property
+    def counting_since(self) -> datetime | None:
+        """Time from which on calls are counted, timezone-aware; ``None``: never live so far."""
+        return self._counting_since
 
     def _note_counting(self) -> None:
         if self._counting_since is None:

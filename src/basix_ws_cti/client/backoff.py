@@ -145,7 +145,7 @@ def minimum_delay(error: BaseException | None, maximum: float, now: datetime) ->
         return at_least
     if error.retry_after is None:
         return at_least
-    seconds = _retry_after(error.retry_after, now)
+    seconds = retry_after_seconds(error.retry_after, now)
     return max(at_least, maximum if seconds is None else seconds)
 
 
@@ -162,8 +162,13 @@ def _is_permanent(error: BaseException | None) -> bool:
     return False
 
 
-def _retry_after(header: object, now: datetime) -> float | None:
-    """Return the seconds from 0 to ``MAX_RETRY_AFTER`` that a header asks for; else ``None``."""
+def retry_after_seconds(
+    header: object, now: datetime, longest: float = MAX_RETRY_AFTER
+) -> float | None:
+    """Return the seconds from 0 to ``longest`` that a Retry-After header asks for.
+
+    ``now`` is an aware time. Returns ``None`` for a header that is unreadable. Never raises.
+    """
     text = str(header).strip()
     try:
         seconds = float(text)
@@ -177,4 +182,4 @@ def _retry_after(header: object, now: datetime) -> float | None:
             seconds = (date - now).total_seconds()
         except Exception:  # noqa: BLE001 - a peer's text may make the parser raise anything
             return None
-    return min(MAX_RETRY_AFTER, seconds) if seconds > 0 else 0.0
+    return min(longest, seconds) if seconds > 0 else 0.0

@@ -20,9 +20,8 @@ import asyncio
 import contextlib
 import json
 import logging
-import socket
 import ssl as tls
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, Self, cast
 
@@ -35,7 +34,6 @@ from basix_ws_cti._internal.arguments import (
     check_seconds,
     check_text,
 )
-from basix_ws_cti._internal.os_errors import describe_os_error
 from basix_ws_cti.exceptions import (
     BasixError,
     CertificateError,
@@ -50,7 +48,13 @@ from basix_ws_cti.exceptions import (
 from .address import ServerAddress, check_encryption, check_tls
 from .credentials import Basic, Ticket, basic_header, secret_forms
 from .default_trust import default_trust
-from .dialling import Dial, UnreachableHostError
+from .dialling import Dial
+from .http_requests import (
+    RequestProgress,
+    describe_request_error,
+    import_httpx,
+    with_causes,
+)
 from .proxy import PROXY_ADVICE, split_proxy, with_host
 from .redaction import REPLACEMENT, NotPicklable, Redactor, SecretValue, scrub_traceback
 
@@ -85,32 +89,6 @@ class _RedactingFilter(logging.Filter):
         shown = (self._redactor(details) or REPLACEMENT) if details else ""
         record.msg, record.args = printable(f"{step}{space}{shown}", 1000), ()
         return True
-
-
-class _Progress:
-    """Progress of a request, as the HTTP library traces it."""
-
-    def __init__(self) -> None:
-        self.is_sent: bool = False
-        """True once any part of the request may have been sent."""
-        self._stream: Any = None
-
-    async def trace(self, event: str, info: Mapping[str, Any]) -> None:
-        """Note an event of the HTTP library."""
-        if event == "connection.connect_tcp.complete":
-            self._stream = info["return_value"]
-        if event == "http11.send_request_headers.started":
-            # CONNECT opens a tunnel through a proxy; the request itself follows in it.
-            self.is_sent = self.is_sent or info["request"].method != b"CONNECT"
-
-    async def close_stream(self) -> None:
-        """Close the connection of a failed request, if there is one.
-
-        The HTTP library leaves it open if it is cancelled during the TLS handshake.
-        """
-        if self._stream is not None:
-            with contextlib.suppress(Exception):  # it has failed before
-                await self._stream.aclose()
 
 
 class HttpApi(NotPicklable):
@@ -386,7 +364,7 @@ class HttpApi(NotPicklable):
         httpx = _import_httpx()
         if not self._is_open:
             return UsageError("the HttpApi is not open: use `async with HttpApi(...) as api:`")
-        progress = _Progress()
+        progress = RequestProgress()
         request = httpx.Request(
             "POST",
             self._url.join(method),
@@ -451,7 +429,7 @@ class HttpApi(NotPicklable):
         if is_sent:
             unknown = "" if method == "gen_ws_ticket" else "; the call may have started"
             return ConnectionLost(1006, f"no response to {method}: {text}{unknown}")
-        for cause in _with_causes(error):
+        for cause in with_causes(error):
             if isinstance(cause, tls.SSLCertVerificationError):
                 return CertificateError(f"invalid certificate: {cause.verify_message}")
         return ConnectFailed(text)
@@ -459,18 +437,8 @@ class HttpApi(NotPicklable):
     def _describe(self, error: Exception) -> str:
         """Return the text of an error of the HTTP library; only words from outside are redacted."""
         host = self._server.host if self._proxy.value is None else "the proxy"
-        match error:
-            case TimeoutError(errno=None):
-                return f"no answer within {self._timeout:g} s"
-            case UnreachableHostError():
-                return str(error)
-            case socket.gaierror():
-                return f"no address found for {host}: {describe_os_error(error)}"
-        for cause in _with_causes(error):
-            if isinstance(cause, tls.SSLError) and cause.reason:
-                return f"TLS failed: {describe_os_error(cause)}"
-            if isinstance(cause, OSError) and cause.errno:
-                return f"{host}: {describe_os_error(cause)}"
+        if (described := describe_request_error(error, host, self._timeout)) is not None:
+            return described
         text = printable(self._redactor(str(error))) or type(error).__name__
         if isinstance(error, _import_httpx().ProxyError):
             return f"the proxy refused the connection: {text}"
@@ -514,23 +482,11 @@ class HttpApi(NotPicklable):
         return printable(self._redactor(str(text)), 60) or None
 
 
-def _with_causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error, and the errors that led to it."""
-    cause: BaseException | None = error
-    while cause is not None:
-        yield cause
-        cause = cause.__cause__ or cause.__context__
-
-
 _MAX_RESULT_CODE = 1 << 63  # no number of more digits in an error's text
 
 
 def _import_httpx() -> Any:
-    try:
-        import httpx2  # noqa: PLC0415 - an optional dependency
-    except ImportError:
-        raise UsageError("HttpApi needs an HTTP client: pip install 'basix_ws_cti[http]'") from None
-    return httpx2
+    return import_httpx("HttpApi", "http")
 
 
 def _checked_basic(domain: str | None, token: str | None, credentials: Basic | None) -> Basic:

@@ -11,9 +11,9 @@ from support.cli_runner import run_in_process
 from support.scripted_source import BEGIN, ScriptedSource, capture_lines, printed_lines
 
 from basix_ws_cti import InfoEvent, Lagged, MessageParser, Msg, SystemMsg, UnknownMessage, states
+from basix_ws_cti.calls.event_json import with_envelope
 from basix_ws_cti.cli.commands.listen import FeedOptions
 from basix_ws_cti.cli.commands.state import StateOptions, print_source_state
-from basix_ws_cti.cli.render.json_lines import with_envelope
 from basix_ws_cti.cli.render.json_schema import build_schema
 from basix_ws_cti.elements import (
     AnyChannel,

@@ -34,5 +34,6 @@ def test_readme_is_short_and_has_the_usual_sections():
         "Quick start",
         "Features",
         "Documentation",
+        "日本語",
         "License",
     ]

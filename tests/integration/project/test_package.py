@@ -100,6 +100,11 @@ def test_wheel_contains_only_the_package(built):
         for path in source.rglob("locale/**/*")
         if path.suffix in {".po", ".mo"}
     }
+    page = {
+        path.relative_to(source).as_posix()
+        for path in source.rglob("web/static/**/*")
+        if path.is_file()
+    }
     info = f"basix_ws_cti-{PROJECT['version']}.dist-info/"
     records = {"METADATA", "WHEEL", "RECORD", "entry_points.txt", "licenses/LICENSE"}
     with zipfile.ZipFile(wheel) as archive:
@@ -107,6 +112,7 @@ def test_wheel_contains_only_the_package(built):
         assert set(archive.namelist()) == {
             *modules,
             *catalogues,
+            *page,
             "basix_ws_cti/reports/page/report.css",
             "basix_ws_cti/reports/page/report.html.jinja",
             "basix_ws_cti/py.typed",
@@ -168,8 +174,10 @@ def test_lowest_environment_uses_the_declared_bounds():
         "postgresql",
         "reports",
         "fanout",
+        "metrics",
+        "web",
+        "webhook",
         "simulator",
-        "examples",
     ):
         bounds += [one for one in extras[name] if one not in bounds]
     bounds += [one for one in extras["test"] if one.startswith(("pytest>", "pytest-asyncio>"))]

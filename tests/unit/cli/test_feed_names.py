@@ -8,11 +8,11 @@ import pytest
 from support.cases import for_each
 
 from basix_ws_cti import CallEvent, UsageError
+from basix_ws_cti.calls.event_json import event_name
 from basix_ws_cti.cli.commands.listen import FeedOptions
 from basix_ws_cti.cli.commands.state import StateOptions, print_state
 from basix_ws_cti.cli.feed_names import CALL_EVENTS, KINDS, check_events, check_kinds
 from basix_ws_cti.cli.options import ConnectionOptions, parse_timezone
-from basix_ws_cti.cli.render.json_lines import event_name
 from basix_ws_cti.cli.suggestions import suggest, unknown_name
 from basix_ws_cti.parsing.record_decoder import ELEMENTS
 

@@ -35,8 +35,9 @@ _DEFAULT_WIDTH = 80
 
 # Order of the sections of a command.
 _SECTION_ORDER = (
-    *(panels.ARGUMENTS, panels.OPTIONS, panels.SELECTION, panels.WALLBOARD),
-    *(panels.FIGURES, panels.OUTPUT, panels.CONNECTION, panels.OTHER),
+    *(panels.ARGUMENTS, panels.OPTIONS, panels.SERVER, panels.ACCESS, panels.SELECTION),
+    panels.WALLBOARD,
+    *(panels.FIGURES, panels.OUTPUT, panels.DELIVERY, panels.CONNECTION, panels.OTHER),
 )
 
 _CONTINUED_USAGE = "  "

@@ -48,8 +48,9 @@ def connection_help() -> Iterator[str]:
             "The token is never an option, because other users can read the command line. It is "
             "taken from --token-file, else from the variable BASIX_TOKEN, else from the file in "
             "BASIX_TOKEN_FILE or in the profile; otherwise the command asks for it.\n\n"
-            "Without --full-events and the --user options, the PBX sends only the channels of the "
-            "user who owns the token."
+            "Use --full-events to receive every channel of the PBX, or one of the --user options "
+            "to receive the channels of one user. A token identifies no user: without these "
+            "options, the PBX sends every channel, as far as it is documented."
         ),
         width,
     )

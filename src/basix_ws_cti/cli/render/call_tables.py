@@ -13,9 +13,9 @@ from basix_ws_cti.board.call_lines import DIRECTIONS
 from basix_ws_cti.board.durations import format_duration, to_microseconds
 from basix_ws_cti.board.labels import Labels
 from basix_ws_cti.calls import Call
+from basix_ws_cti.calls.event_json import with_envelope
 from basix_ws_cti.elements import to_plain
 
-from .json_lines import with_envelope
 from .text_table import TableColumn, TextTable
 
 

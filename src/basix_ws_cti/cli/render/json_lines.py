@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, tzinfo
+from datetime import datetime, tzinfo
 from typing import Any
 
-import attrs
 from attrs import frozen
 
+from basix_ws_cti.alerts.alert_json import alert_value
+from basix_ws_cti.alerts.rule import Alert
 from basix_ws_cti.calls import CallEvent
+from basix_ws_cti.calls.event_json import call_event_value, event_name, with_envelope
 from basix_ws_cti.cli.feed_names import INITIAL
 from basix_ws_cti.cli.filters import Filters
 from basix_ws_cti.cli.output import json_text
@@ -26,16 +28,8 @@ from basix_ws_cti.messages import (
 from basix_ws_cti.mirror.changes import Lagged
 from basix_ws_cti.mirror.mirror import Mirror
 
-VERSION = 1
-"""Version of the JSON lines. Renaming, retyping or removing a key increments it."""
-
-Item = Message | CallEvent | Lagged
+Item = Message | CallEvent | Lagged | Alert
 """Item of a feed."""
-
-
-def event_name(event_class: type[CallEvent]) -> str:
-    """Return the name of a kind of call event: ``started``, ``ringing`` and so on."""
-    return event_class.__name__.removeprefix("Call").lower()
 
 
 @frozen
@@ -66,16 +60,21 @@ class JsonLines:
                 for key, element in elements.items():
                     if filters.match_element(kind, element, INITIAL, self.mirror):
                         yield _element_value(kind, INITIAL, key, element)
-            case Lagged(missed):
-                yield {"type": "lagged", "missed": missed}
+            case Lagged() | Alert():
+                yield _report_value(item)
             case SystemMsg() | Msg() | UnknownMessage() if not filters.is_active:
                 yield _message_value(item)
             case FieldSpec() | SystemMsg() | Msg() | UnknownMessage():
                 pass
             case event:
-                name = event_name(type(event))
-                if filters.match_call(event.call, name, self.mirror):
-                    yield {"type": "call", "event": name, **to_plain(attrs.asdict(event))}
+                if filters.match_call(event.call, event_name(type(event)), self.mirror):
+                    yield call_event_value(event)
+
+
+def _report_value(report: Lagged | Alert) -> dict[str, Any]:
+    if isinstance(report, Alert):
+        return alert_value(report)
+    return {"type": "lagged", "missed": report.missed}
 
 
 def _message_value(message: SystemMsg | Msg | UnknownMessage) -> dict[str, Any]:
@@ -98,12 +97,3 @@ def _element_value(
         "key": key,
         "element": to_dict(element),
     }
-
-
-def with_envelope(at: datetime, zone: tzinfo | None, value: dict[str, Any]) -> dict[str, Any]:
-    """Return a JSON object preceded by the common keys ``v``, ``type`` and ``at``.
-
-    ``zone`` ``None`` gives times in UTC.
-    """
-    moment = at.astimezone(zone or UTC).isoformat(timespec="microseconds")
-    return {"v": VERSION, "type": value["type"], "at": moment, **value}

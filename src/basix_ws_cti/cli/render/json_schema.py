@@ -9,19 +9,10 @@ from __future__ import annotations
 from typing import Any, get_args
 
 from basix_ws_cti import calls
-from basix_ws_cti.calls.json_schema import (
-    closed_object,
-    field_schemas,
-    object_schema,
-    state_schema,
-    type_schema,
-)
+from basix_ws_cti.alerts.alert_json import alert_schema
+from basix_ws_cti.calls.event_json import VERSION, call_event_schema, envelope_schema
+from basix_ws_cti.calls.json_schema import object_schema, state_schema, type_schema
 from basix_ws_cti.parsing.record_decoder import ELEMENTS
-
-from .json_lines import VERSION, event_name
-
-# ISO 8601 to the microsecond, with UTC offset.
-_TIME_PATTERN = r"^\d{4,}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}[+-]\d\d:\d\d(:\d\d(\.\d+)?)?$"
 
 
 def build_schema() -> dict[str, Any]:
@@ -34,7 +25,7 @@ def build_schema() -> dict[str, Any]:
         for kind, element_class in ELEMENTS.items()
     }
     lines = {
-        "ElementLine": _line_schema(
+        "ElementLine": envelope_schema(
             "element",
             kind={"type": "string"},
             event={"type": "string"},
@@ -42,15 +33,16 @@ def build_schema() -> dict[str, Any]:
             element={"type": "object"},
         )
         | {"allOf": [_if_kind(kind, schema) for kind, schema in kinds.items()]},
-        "SystemMsgLine": _line_schema("system_msg", text={"type": "string"}),
-        "MsgLine": _line_schema("msg", text={"type": "string"}),
-        "UnknownLine": _line_schema("unknown", name={"type": "string"}, term={"type": "array"}),
-        "LaggedLine": _line_schema("lagged", missed={"type": "integer", "minimum": 1}),
+        "SystemMsgLine": envelope_schema("system_msg", text={"type": "string"}),
+        "MsgLine": envelope_schema("msg", text={"type": "string"}),
+        "UnknownLine": envelope_schema("unknown", name={"type": "string"}, term={"type": "array"}),
+        "AlertLine": alert_schema(),
+        "LaggedLine": envelope_schema("lagged", missed={"type": "integer", "minimum": 1}),
         **{
-            f"{event.__name__}Line": _call_line_schema(event, defs)
+            f"{event.__name__}Line": call_event_schema(event, defs)
             for event in get_args(calls.CallEvent)
         },
-        "StateDocument": _line_schema(
+        "StateDocument": envelope_schema(
             "state",
             elements={
                 "type": "object",
@@ -60,7 +52,7 @@ def build_schema() -> dict[str, Any]:
                 "additionalProperties": {"type": "array", "items": {"type": "object"}},
             },
         ),
-        "CallsDocument": _line_schema(
+        "CallsDocument": envelope_schema(
             "calls", calls={"type": "array", "items": type_schema(calls.Call, defs)}
         ),
     }
@@ -76,21 +68,6 @@ def build_schema() -> dict[str, Any]:
         "oneOf": [{"$ref": f"#/$defs/{name}"} for name in lines],
         "$defs": {**lines, **dict(sorted(defs.items()))},
     }
-
-
-def _line_schema(line_type: str, /, **properties: Any) -> dict[str, Any]:
-    return closed_object(
-        {
-            "v": {"const": VERSION},
-            "type": {"const": line_type},
-            "at": {"type": "string", "format": "date-time", "pattern": _TIME_PATTERN},
-            **properties,
-        }
-    )
-
-
-def _call_line_schema(event: type[Any], defs: dict[str, Any]) -> dict[str, Any]:
-    return _line_schema("call", event={"const": event_name(event)}, **field_schemas(event, defs))
 
 
 def _if_kind(kind: str, schema: dict[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from basix_ws_cti.board.labels import GROUP_TYPES, Labels, join_phrases
 from basix_ws_cti.board.queues import waiting_channels
 from basix_ws_cti.board.users import state_since, valid_id
 from basix_ws_cti.calls.channel_facts import other_party
+from basix_ws_cti.calls.event_json import with_envelope
 from basix_ws_cti.calls.model import UNKNOWN_PARTY
 from basix_ws_cti.elements import (
     AnyChannel,
@@ -27,7 +28,6 @@ from basix_ws_cti.elements import (
 from basix_ws_cti.mirror.mirror import Mirror
 from basix_ws_cti.states import Bridged, Calling, Park, Ringing, State
 
-from .json_lines import with_envelope
 from .kind_words import KINDS, kind_heading
 from .text_table import TableColumn, TextTable
 

@@ -8,6 +8,8 @@ from datetime import datetime, tzinfo
 from attrs import define, frozen
 
 from basix_ws_cti._internal.translation import _, ngettext
+from basix_ws_cti.alerts.rule import Alert
+from basix_ws_cti.board.alert_texts import describe_alert
 from basix_ws_cti.board.call_lines import (
     DIRECTIONS,
     describe_call_ends,
@@ -15,6 +17,7 @@ from basix_ws_cti.board.call_lines import (
     describe_ringing,
 )
 from basix_ws_cti.board.labels import Labels
+from basix_ws_cti.calls.event_json import event_name
 from basix_ws_cti.cli.feed_names import INITIAL
 from basix_ws_cti.cli.filters import Filters
 from basix_ws_cti.cli.output import fit_text
@@ -29,7 +32,7 @@ from basix_ws_cti.messages import (
 from basix_ws_cti.mirror.changes import Lagged
 from basix_ws_cti.mirror.mirror import Mirror
 
-from .json_lines import Item, event_name
+from .json_lines import Item
 from .kind_words import CALL_EVENTS, ELEMENT_EVENTS, KINDS, kind_word, widest
 from .ringing import PhonesRinging
 
@@ -47,6 +50,8 @@ _COLOURS = {
     "initial": 2,
     "message": 1,
     "lagged": 1,
+    "alert_raised": 31,
+    "alert_ended": 32,
 }
 _FAINT = 2
 
@@ -169,6 +174,9 @@ class TextLines:
                 return None
             case InitialInfo():
                 return self._snapshot_line(item)
+            case Alert():
+                name = f"alert_{item.state}"
+                return _Line(name, _("alert"), str(item.rule), describe_alert(item))
             case Lagged(missed):
                 return _Line("lagged", "", _describe_lagged(missed))
             case FieldSpec() | SystemMsg() | Msg() | UnknownMessage():

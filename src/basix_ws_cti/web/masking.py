@@ -1,0 +1,41 @@
+"""Display text in which the telephone numbers of outside parties are masked."""
+
+from __future__ import annotations
+
+import re
+
+from attrs import evolve, frozen
+
+from basix_ws_cti.board.labels import Labels
+from basix_ws_cti.calls import Party
+
+# Digits of a number that stay readable. Shorter numbers are extensions, which nobody needs to mask.
+_SHOWN_DIGITS = 3
+_LONGEST_EXTENSION = 6
+
+_NUMBER = re.compile(r"[+\d][\d\s().\-]*\d")
+
+
+@frozen
+class MaskedLabels(Labels):
+    """Labels that show only the last digits of telephone numbers, also of those within names."""
+
+    def party(self, party: Party) -> str:
+        """Return the name of a party, with the masked number of an outside party."""
+        if party.user_id is not None or party.group_id is not None:
+            return super().party(party)
+        number = None if party.number is None else mask_number(party.number)
+        name = None if party.name is None else mask_number(party.name)
+        return super().party(evolve(party, number=number, name=name))
+
+
+def mask_number(text: str) -> str:
+    """Replace all digits but the last three of each telephone number in a text by ``…``."""
+    return _NUMBER.sub(_masked, text)
+
+
+def _masked(match: re.Match[str]) -> str:
+    digits = [char for char in match[0] if char.isdigit()]
+    if len(digits) <= _LONGEST_EXTENSION:
+        return match[0]
+    return "…" + "".join(digits[-_SHOWN_DIGITS:])

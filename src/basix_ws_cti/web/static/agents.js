@@ -1,0 +1,63 @@
+// Agents by queue, as rows and as counts that open.
+
+import { html } from "./vendor/preact-htm.js";
+import { byName, queuesByName } from "./figures.js";
+import { Elapsed, LevelBadge, levelClass, Memo, Name, StateShape, STATES, stateName } from "./parts.js";
+import { t } from "./texts.js";
+
+// Return the agents of each queue, and those of none: [{key, name, agents: [{key, …}]}].
+export function agentGroups(doc, sort) {
+  const groups = queuesByName(doc).map((queue) => ({
+    key: queue.key,
+    name: queue.name,
+    agents: rowsOf(doc, queue.agents, sort),
+  }));
+  const inQueues = new Set(groups.flatMap((group) => group.agents.map((agent) => agent.key)));
+  const others = Object.keys(doc.agents).filter((key) => !inQueues.has(key));
+  if (others.length) {
+    groups.push({ key: "", name: t("without_queue"), agents: rowsOf(doc, others, sort) });
+  }
+  return groups;
+}
+
+function rowsOf(doc, keys, sort) {
+  const rows = keys.filter((key) => doc.agents[key]).map((key) => ({ key, name: doc.agents[key].name, row: doc.agents[key] }));
+  byName(rows);
+  if (sort === "state") {
+    rows.sort((one, other) => STATES.indexOf(one.row.state) - STATES.indexOf(other.row.state));
+  } else if (sort === "longest") {
+    rows.sort((one, other) => (one.row.since ?? Infinity) - (other.row.since ?? Infinity));
+  }
+  return rows;
+}
+
+export function StateCounts({ agents }) {
+  const counts = STATES.map((state) => [state, agents.filter((one) => one.row.state === state).length]);
+  return html`<span class="state-counts">${counts.filter(([, number]) => number).map(([state, number]) => html`
+    <span key=${state} class="state-count" role="img" aria-label="${stateName(state)}: ${number}" title=${stateName(state)}>
+      <${StateShape} state=${state} />${number}
+    </span>`)}</span>`;
+}
+
+export class AgentRow extends Memo {
+  render({ agent, clock }) {
+    return html`<li class="agent ${agent.state}${levelClass(agent.level)}">
+      <${StateShape} state=${agent.state} />
+      <span class="who"><${Name} text=${agent.name} />${agent.extension ? html`<small class="extension">${agent.extension}</small>` : null}</span>
+      <span class="doing"><span class="state">${stateName(agent.state)}</span>${agent.with ? html`<small><${Name} text=${agent.with} /></small>` : null}</span>
+      <span class="since"><${LevelBadge} level=${agent.level} /><${Elapsed} since=${agent.since} clock=${clock} /></span>
+    </li>`;
+  }
+}
+
+export function AgentPanel({ board }) {
+  const groups = agentGroups(board.doc, board.settings.sort);
+  return html`<section class="panel agent-panel">
+    <header><h2>${t("agents")}</h2><span class="count">${Object.keys(board.doc.agents).length}</span></header>
+    ${groups.map((group) => html`<section key=${group.key} class="agent-group">
+      <h3><${Name} text=${group.name} /><${StateCounts} agents=${group.agents} /></h3>
+      ${group.agents.length ? null : html`<p class="none">${t("no_agents")}</p>`}
+      <ul class="rows">${group.agents.map((one) => html`<${AgentRow} key=${one.key} agent=${one.row} clock=${board.clock} />`)}</ul>
+    </section>`)}
+  </section>`;
+}

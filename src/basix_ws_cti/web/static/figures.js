@@ -1,0 +1,142 @@
+// Headline figures: their titles, values, and limits in words.
+
+import { html } from "./vendor/preact-htm.js";
+import { count, duration, percent, timeOfDay, hourMinute, day } from "./format.js";
+import { Elapsed, isRaised, LevelSign, levelClass, worstLevel } from "./parts.js";
+import { t } from "./texts.js";
+
+// Figures whose lower values are the worse ones.
+const FALLING = new Set(["service_level"]);
+const SHARES = new Set(["service_level", "abandon_rate"]);
+const DURATIONS = new Set(["longest_wait", "average_answer"]);
+
+function limitText(name, value) {
+  if (SHARES.has(name)) {
+    return percent(value);
+  }
+  return DURATIONS.has(name) ? duration(value) : count(value);
+}
+
+// Return the limit that counts at a level, in words; null for a figure without limits.
+export function limitInWords(name, figure) {
+  if (!figure?.limits) {
+    return isRaised(figure?.level) ? t(figure.level) : null;
+  }
+  const [warning, alarm] = figure.limits;
+  const direction = FALLING.has(name) ? "below" : "over";
+  if (figure.level === "alarm") {
+    return t(`alarm_${direction}`, { limit: limitText(name, alarm) });
+  }
+  const key = figure.level === "warning" ? `warning_${direction}` : `warning_from_${direction}`;
+  return t(key, { limit: limitText(name, warning) });
+}
+
+// The six tiles: title, figure with the limits, main value, second value, and words below.
+export function tiles(board) {
+  const figures = board.doc.figures;
+  const value = (name) => figures[name]?.value ?? null;
+  const longest = figures.longest_wait;
+  return [
+    {
+      name: "waiting",
+      main: count(value("waiting")),
+      words: t("calls_in_queues"),
+    },
+    {
+      name: "longest_wait",
+      main: html`<${Elapsed} since=${longest?.since} clock=${board.clock} />`,
+      length: longest?.since ? duration(board.clock.secondsSince(longest.since)).length : 1,
+      words: t("nobody_waits"),
+    },
+    {
+      name: "talking_free",
+      main: count(value("talking")),
+      second: `/${count(value("free"))}`,
+      words: t("agents_now"),
+    },
+    {
+      name: "service_level",
+      main: percent(value("service_level")),
+      words: t("within", { seconds: board.doc.service_level_threshold }),
+    },
+    {
+      name: "answered_offered",
+      main: count(value("answered")),
+      second: `/${count(value("offered"))}`,
+      words: countingSince(board),
+    },
+    {
+      name: "abandoned",
+      figure: figures.abandoned?.limits || isRaised(figures.abandoned?.level)
+        ? figures.abandoned
+        : figures.abandon_rate,
+      limitName: figures.abandoned?.limits ? "abandoned" : "abandon_rate",
+      main: count(value("abandoned")),
+      second: figures.abandon_rate?.value == null ? "" : percent(value("abandon_rate")),
+      words: countingSince(board),
+    },
+  ].map((tile) => ({ limitName: tile.name, figure: figures[tile.name], ...tile }));
+}
+
+// Size class of digits, by their width in digits: the second value is drawn at half size.
+function fit({ main, second = "", length }) {
+  const width = (length ?? main.length) + second.length * 0.5;
+  return ["fit-3", "fit-4", "fit-5", "fit-6", "fit-7"][Math.min(4, Math.max(0, Math.ceil(width) - 3))];
+}
+
+export function Tile({ tile }) {
+  const { figure, limitName } = tile;
+  const level = figure?.level;
+  const words = limitInWords(limitName, figure) ?? tile.words;
+  return html`<section class="tile${levelClass(level)}" data-figure=${tile.name}>
+    <h2>${t(`figure_${tile.name}`)}</h2>
+    <p class="digits ${fit(tile)}">${tile.main}${tile.second ? html`<span class="second">${tile.second}</span>` : null}</p>
+    <p class="words">${isRaised(level) ? html`<${LevelSign} level=${level} />` : null}<span>${words}</span></p>
+  </section>`;
+}
+
+export function Tiles({ board }) {
+  return html`<div class="tiles">${tiles(board).map((tile) => html`<${Tile} key=${tile.name} tile=${tile} />`)}</div>`;
+}
+
+// Return the period of the counts: today, the last minutes, or since a time.
+export function countingSince(board) {
+  const { counting, zone } = board.doc;
+  if (counting?.window) {
+    return t("last_minutes", { minutes: Math.round(counting.window / 60) });
+  }
+  if (counting?.since === null || counting?.since === undefined) {
+    return t("today");
+  }
+  if (timeOfDay(counting.since, zone) === "00:00:00") {
+    return t("today");
+  }
+  const now = board.clock.now() ?? board.doc.time;
+  const time = hourMinute(counting.since, zone);
+  const date = day(counting.since, zone);
+  return t("since", { time: date === day(now, zone) ? time : `${date} ${time}` });
+}
+
+export function formula(board) {
+  return t("service_level_formula", { seconds: board.doc.service_level_threshold });
+}
+
+// Queues in the order of their names: a stable one. Keys decide between equal names.
+export function queuesByName(doc) {
+  return byName(Object.entries(doc.queues).map(([key, queue]) => ({ key, ...queue })));
+}
+
+export function byName(rows) {
+  const compare = new Intl.Collator(document.documentElement.lang, { numeric: true }).compare;
+  return rows.sort((one, other) => compare(one.name, other.name) || compare(one.key, other.key));
+}
+
+const RANKS = { alarm: 0, warning: 1, ok: 2 };
+
+// Queues over a limit first, and then by name.
+export function queuesByUrgency(doc) {
+  return queuesByName(doc)
+    .map((queue) => ({ queue, rank: RANKS[worstLevel(queue.levels)] }))
+    .sort((one, other) => one.rank - other.rank)
+    .map(({ queue }) => queue);
+}

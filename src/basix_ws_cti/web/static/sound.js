@@ -1,0 +1,63 @@
+// Sounds for levels that a figure or queue newly reaches; off unless the address asks for them.
+
+const RANKS = { warning: 1, alarm: 2 };
+const TONES = { warning: [660], alarm: [880, 660, 880] };
+const LENGTH = 0.18; // seconds of one tone
+const VOLUME = 0.2;
+
+export class Sounds {
+  constructor() {
+    this.levels = null;
+    this.audio = null;
+  }
+
+  // Forget the levels: those of a new snapshot are not new alarms.
+  forget() {
+    this.levels = null;
+  }
+
+  // Play the worst level that is new since the last call, if the settings want it. Return it.
+  take(doc, settings) {
+    const levels = levelsOf(doc);
+    const before = this.levels;
+    this.levels = levels;
+    if (!before) {
+      return null;
+    }
+    const risen = Object.keys(levels)
+      .filter((name) => (RANKS[levels[name]] ?? 0) > (RANKS[before[name]] ?? 0))
+      .map((name) => levels[name]);
+    const wanted = ["alarm", "warning"].find((one) => risen.includes(one) && settings.sounds.includes(one));
+    if (wanted) {
+      this.play(wanted);
+    }
+    return wanted ?? null;
+  }
+
+  play(level) {
+    this.audio ??= new AudioContext();
+    TONES[level].forEach((frequency, index) => {
+      const oscillator = this.audio.createOscillator();
+      const volume = this.audio.createGain();
+      const start = this.audio.currentTime + index * LENGTH;
+      oscillator.frequency.value = frequency;
+      volume.gain.value = VOLUME;
+      oscillator.connect(volume).connect(this.audio.destination);
+      oscillator.start(start);
+      oscillator.stop(start + LENGTH * 0.9);
+    });
+  }
+}
+
+function levelsOf(doc) {
+  const levels = {};
+  for (const [name, figure] of Object.entries(doc.figures)) {
+    levels[name] = figure.level;
+  }
+  for (const [key, queue] of Object.entries(doc.queues)) {
+    for (const [name, level] of Object.entries(queue.levels || {})) {
+      levels[`${key} ${name}`] = level;
+    }
+  }
+  return levels;
+}
