@@ -20,7 +20,14 @@ from basix_ws_cti.alerts.rule import Alert, AlertRule
 from basix_ws_cti.calls.events import CallEvent
 from basix_ws_cti.calls.model import Call
 from basix_ws_cti.exceptions import UsageError, printable
-from basix_ws_cti.messages import InfoEvent, InitialInfo, Message, Msg, SystemMsg
+from basix_ws_cti.messages import (
+    InfoEvent,
+    InitialInfo,
+    Message,
+    Msg,
+    SystemMsg,
+    UnknownMessage,
+)
 from basix_ws_cti.mirror.changes import Added, Change, Changed, Gap, Lagged, Removed
 from basix_ws_cti.mirror.mirror import Mirror
 from basix_ws_cti.mirror.snapshot import QUIET_TIME
@@ -415,6 +422,12 @@ class LiveFeed(NotPicklable):
     def on_msg(self, callback: Callable[[str], object]) -> Callable[[], None]:
         """Call ``callback(text)`` as ``MessageParser`` does."""
         return self._on_message(Msg, callback, lambda m: (m.text,), "text")
+
+    def on_unknown_message(
+        self, callback: Callable[[UnknownMessage], object]
+    ) -> Callable[[], None]:
+        """Call ``callback(message)`` for each message that this version does not know."""
+        return self._on_message(UnknownMessage, callback, lambda m: (m,), "message")
 
     def _on_message(
         self,
