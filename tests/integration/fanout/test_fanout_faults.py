@@ -139,9 +139,9 @@ def check(watcher, reference, *, has_gap):
 
 @pytest.mark.timeout(280 if not NIGHTLY else 3600)
 @pytest.mark.parametrize("flushed", [False, pytest.param(True, marks=pytest.mark.nightly)])
-async def test_followers_end_with_the_state_and_each_call_event(tmp_path, flushed):
+async def test_followers_end_with_the_state_and_each_call_event(tmp_path, server_program, flushed):
     rng = random.Random(4)
-    server = RedisServer(tmp_path, aof=True)
+    server = RedisServer(tmp_path, aof=True, program=server_program)
     server.start()
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(server.close)

@@ -124,12 +124,12 @@ async def is_followed(pbx, readers, text):
     raise AssertionError(f"{text!r} does not arrive")
 
 
-async def test_every_follower_ends_with_the_current_state(tmp_path):
+async def test_every_follower_ends_with_the_current_state(tmp_path, server_program):
     """Each call event arrives once, or is covered by a gap."""
     seed = random.randrange(2**32) if NIGHTLY else 1
     print(f"seed {seed}")  # noqa: T201
     rng = random.Random(seed)
-    server = RedisServer(tmp_path, aof=True)
+    server = RedisServer(tmp_path, aof=True, program=server_program)
     server.start()
     heard = {}
     async with contextlib.AsyncExitStack() as stack:
