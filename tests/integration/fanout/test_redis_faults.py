@@ -257,7 +257,7 @@ async def test_journal_that_overflows_is_replaced_by_a_gap_and_a_snapshot(redis_
         await run.has_problem("out_of_memory")
         pbx.flood(EVENTS)
         await eventually(lambda: run.events >= EVENTS)
-        assert run.publisher.pending == 0
+        assert run.publisher.pending <= 1000
         end()
         await run.is_well()
         facts = await agrees(redis_server, pbx, "end")
