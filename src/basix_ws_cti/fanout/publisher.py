@@ -28,13 +28,14 @@ from typing import Any, Final, Literal, NoReturn
 
 from attrs import frozen
 
-from basix_ws_cti._internal.arguments import check_filled_text
+from basix_ws_cti._internal.arguments import check_bool, check_filled_text
 from basix_ws_cti._internal.callables import check_function
 from basix_ws_cti.client.client import Client
 from basix_ws_cti.exceptions import ClientClosed, RedisFeedError, UsageError
 from basix_ws_cti.session.status import ClientState, Stopped
 
 from .client_feed import ClientFeed
+from .command_executor import CommandExecutor, MakeApi
 from .journal import MAX_ITEMS, Journal
 from .lease import READY, RENEW_INTERVAL, REPLY_TIMEOUT, Lease
 from .redis_address import RedisAddress
@@ -111,6 +112,10 @@ class Publisher:
     - ``on_status``: called with each new status.
     - ``ca_file``: PEM file of the CA to trust for ``rediss://``; ``None``: the system's.
     - ``allow_insecure``: allow ``redis://``, which is not encrypted, to another machine.
+    - ``allow_commands``: execute the commands of followers while this publisher leads. Each program
+      that may write to Redis can then control calls.
+    - ``make_api``: returns the HTTP API for ``call_user`` of followers, such as a new ``HttpApi``;
+      ``None``: that command fails.
 
     Raises ``UsageError`` for arguments that cannot work.
     """
@@ -127,6 +132,8 @@ class Publisher:
         on_status: Callable[[PublisherStatus], object] | None = None,
         ca_file: Path | None = None,
         allow_insecure: bool = False,
+        allow_commands: bool = False,
+        make_api: MakeApi | None = None,
     ) -> None:
         address = RedisAddress.parse(redis, allow_insecure=allow_insecure)
         self._stream = check_name(stream)
@@ -136,12 +143,16 @@ class Publisher:
         check_function("on_status", on_status, "status", optional=True)
         if name is not None:
             check_filled_text("name", name)
+        check_bool("allow_commands", allow_commands)
+        check_function("make_api", make_api, optional=True)
+        self._allow_commands = allow_commands
+        self._make_api = make_api
         self._make_client = make_client
         self._on_status = on_status
         self._max_pending = max_pending
         self._name = name or f"{socket.gethostname()}:{os.getpid()}"
         self._address = address
-        connect = partial(RedisConnection, address, ca_file=ca_file)
+        self._connect = connect = partial(RedisConnection, address, ca_file=ca_file)
         self._lease_connection = connect(timeout=REPLY_TIMEOUT)
         self._connection = connect()
         self._leader = Lease(self._lease_connection, leader_key(stream), owner=self._name)
@@ -274,6 +285,7 @@ class Publisher:
         term = Term(parts, covers=own.covers)
         renewing = asyncio.create_task(self._renew(own.client), name="basix_ws_cti lease")
         publishing = asyncio.create_task(term.run(), name="basix_ws_cti fan-out")
+        executing = self._execute_commands(own.client)
         try:
             await asyncio.wait({renewing, publishing}, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
@@ -283,6 +295,8 @@ class Publisher:
         finally:
             await _cancel(renewing)
             await _cancel(publishing)
+            if executing is not None:
+                await _cancel(executing)
             own.covers = own.covers or term.has_taken_over
             await self._release(self._leader)
         self._refused_since = None
@@ -293,6 +307,15 @@ class Publisher:
                 _logger.info("fan-out: no longer leading: %s", error.reason)
             elif error is not None:
                 raise error
+
+    def _execute_commands(self, client: Client) -> asyncio.Task[NoReturn] | None:
+        """Start to execute the commands of followers; ``None``: that is not allowed."""
+        if not self._allow_commands:
+            return None
+        executor = CommandExecutor(
+            self._connect, self._stream, self._leader.token, client, self._make_api
+        )
+        return asyncio.create_task(executor.run(), name="basix_ws_cti commands")
 
     async def _renew(self, client: Client) -> None:
         """Renew the leader's lease until it is lost, or somebody else should lead."""
