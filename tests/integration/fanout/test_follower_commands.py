@@ -19,7 +19,6 @@ from basix_ws_cti import (
     CommandRefused,
     CommandTimeout,
     HttpApi,
-    HttpApiError,
     NotConnectedError,
     RedisFeedError,
     UsageError,
@@ -54,12 +53,15 @@ KILLED = textwrap.dedent(
 
 
 class RecordingClient(Client):
-    """Client that records the channels that it hangs up."""
+    """Client that records the channels that it hangs up, once ``gate`` is open."""
 
-    hung_up: list = []  # noqa: RUF012 - set by each test
+    def __init__(self, hung_up, gate, **options):
+        super().__init__(**options)
+        self._hung_up, self._gate = hung_up, gate
 
     async def hangup(self, uuid, **options):
-        self.hung_up.append(uuid)
+        self._hung_up.append(uuid)
+        await self._gate.wait()
         await super().hangup(uuid, **options)
 
 
@@ -73,15 +75,11 @@ async def pbx():
 async def publisher(server, pbx, **options):
     """Run a publisher that leads."""
     options = {"allow_commands": True, **options}
-    hung_up = []
-
-    def make_client():
-        client = RecordingClient(**{**pbx.connect_args, "app_name": "publisher"}, full_events=True)
-        client.hung_up = hung_up
-        return client
-
-    one = Publisher(server.url, make_client, **options)
-    one.hung_up = hung_up
+    hung_up, gate = [], asyncio.Event()
+    gate.set()
+    arguments = {**pbx.connect_args, "app_name": "publisher", "full_events": True}
+    one = Publisher(server.url, lambda: RecordingClient(hung_up, gate, **arguments), **options)
+    one.hung_up, one.gate = hung_up, gate
     task = asyncio.create_task(one.run())
     try:
         yield one
@@ -104,7 +102,7 @@ async def test_commands_of_a_client_work_with_a_follower(redis_server, pbx):
         user_leg = follower.mirror.channels[caller].other_uuid
         await follower.park(user_leg, 60.0, confirm=True, confirm_timeout=TIMEOUT)
         assert isinstance(follower.mirror.channels[caller].state, Park)
-        await follower.transfer(caller, "1002", user_id=1)
+        await follower.transfer(caller, "1002", user_id=next(iter(follower.mirror.users)))
         await eventually(lambda: not isinstance(follower.mirror.channels[caller].state, Park))
         await follower.hangup(caller, confirm=True, confirm_timeout=TIMEOUT)
         assert caller not in follower.mirror.channels
@@ -123,10 +121,9 @@ async def test_commands_of_a_client_work_with_a_follower(redis_server, pbx):
 
 async def test_call_user_through_the_publisher(redis_server, pbx):
     """The follower's machine needs no token of the PBX."""
-    api = {"api_url": pbx.api_url, "domain": "demo", "token": pbx.connect_args["token"]}
-
+    arguments = {name: pbx.connect_args[name] for name in ("domain", "token")}
     async with (
-        publisher(redis_server, pbx, make_api=lambda: make_api(pbx, api)) as one,
+        publisher(redis_server, pbx, make_api=lambda: HttpApi(pbx.api_url, **arguments)) as one,
         Follower(redis_server.url) as follower,
     ):
         await leads(one)
@@ -139,14 +136,6 @@ async def test_call_user_through_the_publisher(redis_server, pbx):
         assert error.value.cause == "failed"
         with pytest.raises(UsageError, match="must be JSON values"):
             await follower.call_user(follower.api, object(), user_extension="1001")
-
-
-def make_api(pbx, _):
-    arguments = pbx.connect_args
-    return HttpApi(
-        pbx.api_url,
-        **{name: arguments[name] for name in ("domain", "token") if name in arguments},
-    )
 
 
 async def test_publisher_that_allows_no_commands_is_named(redis_server, pbx):
@@ -257,11 +246,18 @@ async def test_lost_answer_of_redis_executes_a_command_once(redis_server, pbx):
         await leads(one)
         async with Follower(f"redis://127.0.0.1:{proxy.port}") as follower:
             await follower.synced(TIMEOUT)
+            one.gate.clear()
             hanging_up = asyncio.create_task(
                 follower.hangup(caller, confirm=True, confirm_timeout=TIMEOUT)
             )
             await eventually(lambda: one.hung_up == [caller])
+            links = len(proxy.links)
+            for link in [*proxy.links]:
+                link.cut(reset=True)
+            await eventually(lambda: len(proxy.links) >= links)
+            one.gate.set()
             await hanging_up
+            assert caller not in pbx.snapshot()["channel"]
             assert one.hung_up == [caller]
 
 
