@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from basix_ws_cti._internal.arguments import check_instance
+from basix_ws_cti._internal.stream_defaults import DEFAULT_NAME
 from basix_ws_cti.client.backoff import Backoff
 from basix_ws_cti.client.commanded_feed import CommandedFeed
 from basix_ws_cti.client.commands import Command
@@ -17,7 +18,7 @@ from .command_requests import CommandRequester, RemoteApi
 from .follow_loop import FollowLoop
 from .redis_address import RedisAddress
 from .redis_connection import RedisConnection
-from .stream import DEFAULT_NAME, check_name
+from .stream import check_name
 
 # Seconds for which the answer to a command may be late, in addition to the time for which the
 # command waits in Redis. A half-open connection is noticed within 2.5 s.
