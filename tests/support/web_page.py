@@ -6,6 +6,7 @@ from the test. So the page's time, its stream and its documents are the test's.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import contextvars
 import mimetypes
@@ -88,18 +89,30 @@ class WebPage:
             await route.fulfill(body=file.read_bytes(), headers=headers)
 
     async def goto(self, query=""):
+        """Load the page anew."""
         await self.page.goto(ADDRESS + query)
-        await self.page.wait_for_function("document.documentElement.dataset.started === 'true'")
+        await self.until("document.documentElement.dataset.started === 'true'")
+
+    async def until(self, expression):
+        """Wait until an expression is true; Playwright's own function needs a weaker policy."""
+        async with asyncio.timeout(60):
+            while not await self.page.evaluate(expression):
+                await asyncio.sleep(0.02)
 
     async def stream(self):
         """Wait until the page has opened a stream."""
-        await self.page.wait_for_function("streams.some(one => one.isOpen)")
+        await self.until("streams.some(one => one.isOpen)")
 
     async def show(self, doc, query=None):
-        """Open the page, if a query is given, and show a document."""
-        if query is not None:
+        """Show a document, after a change of the page's address if a query is given."""
+        if query is not None and self.page.url.startswith(ADDRESS):
+            await self.page.evaluate(
+                "query => { history.pushState(null, '', query); dispatchEvent(new Event('popstate')) }",
+                f"{ADDRESS}{query}",
+            )
+        elif query is not None:
             await self.goto(query)
-            await self.stream()
+        await self.stream()
         self.doc = doc
         await self.send("snapshot", doc)
 
@@ -149,6 +162,7 @@ async def open_web_page(
     page.on("dialog", lambda dialog: shown.messages.append(f"dialog: {dialog.message}"))
     if clock is not None:
         await page.clock.install(time=clock)
+        await page.clock.pause_at(clock + 1000)
     await page.add_init_script(FAKE_STREAM)
     await page.route("**/*", shown.answer)
     try:
