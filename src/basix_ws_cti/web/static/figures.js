@@ -87,7 +87,8 @@ function widthOf(text) {
 // Size class of digits, by their width. The second value is drawn at half size.
 function fit({ main, second = "", text }) {
   const width = widthOf(text ?? main) + widthOf(second) * 0.5;
-  return ["fit-3", "fit-4", "fit-5", "fit-6", "fit-7"][Math.min(4, Math.max(0, Math.ceil(width) - 3))];
+  const size = [3, 4, 5, 6, 7, 9].find((one) => width <= one) ?? 11;
+  return `fit-${size}`;
 }
 
 export function Tile({ tile }) {
