@@ -1,4 +1,5 @@
 import importlib.metadata
+import os
 import re
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ from sphinx.search.ja import DefaultSplitter
 
 from basix_ws_cti import elements, states
 
-sys.path.insert(0, str(Path(__file__).parent))  # for the extension command_reference
+sys.path.insert(0, str(Path(__file__).parent))  # for the extensions here
 
 project = "basix_ws_cti"
 author = "basix_ws_cti contributors"
@@ -20,8 +21,10 @@ release = importlib.metadata.version(project)
 extensions = [
     "command_reference",
     "myst_parser",
+    "parameter_lists",
     "sphinx.ext.autodoc",
     "sphinx_copybutton",
+    "sphinxext.opengraph",
 ]
 exclude_patterns = ["_build"]
 html_theme = "furo"
@@ -29,6 +32,17 @@ html_title = f"basix_ws_cti {release}"
 html_favicon = "_static/favicon.svg"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_copy_source = False
+html_show_sourcelink = False
+pygments_dark_style = "github-dark"  # the default of the theme underlines names of modules
+
+# Social cards need absolute addresses, so the card is left out where the site's is not known. Read
+# the Docs provides it; elsewhere, set DOCS_URL.
+ogp_site_url = os.environ.get("DOCS_URL") or os.environ.get("READTHEDOCS_CANONICAL_URL", "")
+ogp_image = "_static/card.png" if ogp_site_url else None
+ogp_image_alt = "The wallboard of basix_ws_cti in a terminal"
+ogp_social_cards = {"enable": False}  # it draws one for each page with Matplotlib
+ogp_custom_meta_tags = ['<meta name="twitter:card" content="summary_large_image" />']
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"
@@ -43,7 +57,13 @@ myst_heading_anchors = 3
 
 # Names in annotations that are not documented on these pages.
 nitpick_ignore_regex = [
-    (r"py:.*", r"(collections\.abc|datetime|http|ssl|tls|types|typing|websockets|zoneinfo)\..*"),
+    (
+        r"py:.*",
+        (
+            r"(collections\.abc|datetime|http|pathlib|prometheus_client|random|ssl|tls|types|typing"
+            r"|websockets|zoneinfo)\..*"
+        ),
+    ),
     (r"py:.*", r"(.*\.)?(CallEvent|Change|ClientState|Credentials|Extra)"),
     (r"py:.*", r"(.*\.)?(Frame|Message|R|Row|T|datetime)"),
 ]
@@ -100,9 +120,11 @@ def shorten_signature(
     signature: str | None,
     returned: str | None,
 ) -> tuple[str | None, str | None]:
-    """Show default limits as ``Limits()``, without their nine values."""
+    """Show defaults by name: limits without their nine values, functions as ``…``."""
     if signature is not None:
         signature = re.sub(r"=Limits\([^)]*\)", "=Limits()", signature)
+        signature = re.sub(r"=<class '[\w.]*?(\w+)'>", r"=\1", signature)
+        signature = re.sub(r"=(<function \w+>|NOTHING)", "=…", signature)
     return signature, returned
 
 

@@ -1,18 +1,23 @@
-"""``python docs/pictures.py``: the pictures of the README and the docs, from the program itself.
+"""``python docs/pictures.py``: the images of the README and the docs, from the program itself.
 
-They are of the simulator's world, at a fixed moment of a fixed day: the same bytes each time.
+They show the simulated PBX. The SVG files are of a fixed moment of a fixed day, and have the same
+bytes each time. Chromium draws the others, which need playwright: the social card, and the
+wallboard in the browser after some minutes of calls.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import re
+import shutil
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from html import unescape
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from rich.cells import cell_len
 from textual.pilot import Pilot
@@ -30,10 +35,13 @@ from basix_ws_cti import (
 )
 from basix_ws_cti.board.feed_history import FeedHistory
 from basix_ws_cti.cli.wallboard.app import Wallboard
-from basix_ws_cti.simulator import Pbx, scenarios
+from basix_ws_cti.simulator import Pbx, Simulator, scenarios
 from basix_ws_cti.simulator.frame_writer import Writer
 from basix_ws_cti.simulator.session_frames import initial_frames
 from basix_ws_cti.simulator.timeline import Timeline
+
+if TYPE_CHECKING:
+    from playwright.async_api import Page
 
 HERE = Path(__file__).parent
 
@@ -44,7 +52,7 @@ CELL = 12.2
 
 
 class Staged:
-    """A ``Source`` without a connection, whose time passes only in ``advance``."""
+    """A ``Source`` without a connection; its time passes only in ``advance``."""
 
     def __init__(self, *, seed: int = 1, users: int = 5, rate: float = 9) -> None:
         self.mirror = Mirror()
@@ -74,32 +82,32 @@ class Staged:
             self.events.put_nowait(event)
 
     def advance(self, seconds: float) -> None:
-        """Let time pass, and happen what falls into it."""
+        """Let simulated time pass, with its events."""
         self.timeline.advance(seconds)
 
     @property
     def calls(self) -> Mapping[str, Call]:
-        """The calls that go on."""
+        """Calls in progress, by id."""
         return self._tracker.calls
 
     def now(self) -> datetime:
-        """The simulated PBX's time."""
+        """Return the time of the simulated PBX."""
         return datetime.fromtimestamp(self.pbx.now / 1_000_000, UTC)
 
     async def messages(self) -> AsyncIterator[tuple[datetime, object]]:
-        """None: the picture is all there is."""
+        """Yield nothing: the image shows the state and the calls only."""
         for never in ():
             yield never
 
     async def call_events(self) -> AsyncIterator[tuple[datetime, CallEvent]]:
-        """What happens to calls, until ``None`` or an error is put into ``events``."""
+        """Yield call events, until ``None`` or an error is put into ``events``."""
         while (event := await self.events.get()) is not None:
             if isinstance(event, Exception):
                 raise event
             yield self.now(), event
 
     async def synced(self) -> Mirror:
-        """It always is."""
+        """Return the mirror, which is always complete."""
         return self.mirror
 
 
@@ -143,20 +151,20 @@ async def _top() -> str:
 
 
 def top() -> str:
-    """The wallboard."""
+    """Return the terminal wallboard as SVG."""
     return asyncio.run(_top())
 
 
-# What is to be drawn: the file's name, and what makes its text.
+# Names of the SVG files, and the functions that return their text.
 PICTURES: dict[str, Callable[[], str]] = {
     "top.svg": top,
 }
 
 
 def stable(svg: str) -> str:
-    """A picture whose names don't change from run to run, and whose wide characters are wide.
+    """Return an image with names that do not differ between runs, and wide characters.
 
-    Rich measures a text in characters where it means columns.
+    Rich measures a text in characters instead of columns.
     """
 
     def measured(text: re.Match[str]) -> str:
@@ -166,12 +174,78 @@ def stable(svg: str) -> str:
     return re.sub(r'textLength="[\d.]+"(?P<rest>[^>]*>(?P<text>[^<]*))', measured, svg)
 
 
+CARD = """<!doctype html>
+<style>
+  * {{ box-sizing: border-box; margin: 0 }}
+  body {{ width: 1200px; height: 630px; overflow: hidden; background: #0b2038; color: #fff;
+         font: 30px/1.35 "Noto Sans CJK JP", "DejaVu Sans", sans-serif; padding: 48px 56px 0 }}
+  h1 {{ font-size: 64px; line-height: 1.1; display: flex; align-items: center; gap: 28px }}
+  h1 svg {{ width: 72px; height: 72px }}
+  p {{ margin: 18px 0 30px; color: #c7dbf2 }}
+  div {{ border-radius: 12px; overflow: hidden }}
+  div svg {{ display: block; width: 1088px; height: auto }}
+</style>
+<h1>{logo}basix_ws_cti</h1>
+<p>Python client for the live CTI feed of Basix, Brastel's cloud PBX</p>
+<div>{board}</div>
+"""
+"""Page of the social card; 1200 × 630 pixels is the size that social networks show in full."""
+
+
+@contextlib.asynccontextmanager
+async def _open_page(width: int, height: int) -> AsyncIterator[Page]:
+    from playwright.async_api import async_playwright  # noqa: PLC0415 - tests import this module
+
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=shutil.which("chromium"),
+            # The sandbox does not work for root, who draws the images in containers.
+            args=[] if os.getuid() else ["--no-sandbox"],
+        )
+        try:
+            yield await browser.new_page(viewport={"width": width, "height": height})
+        finally:
+            await browser.close()
+
+
+async def _draw_card(path: Path, board: str) -> None:
+    logo = (HERE / "_static" / "favicon.svg").read_text(encoding="utf-8")
+    async with _open_page(1200, 630) as page:
+        await page.set_content(CARD.format(logo=logo, board=board))
+        await page.screenshot(path=path)
+
+
+async def _draw_web(path: Path, seconds: float = 60) -> None:
+    with Simulator(seed=8, users=20, rate=15, speed=20) as pbx:
+        login = pbx.connect_args
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "basix_ws_cti", "web", "--listen", "127.0.0.1:0"),
+            *("--server", pbx.url, "--domain", login["domain"], "--full-events", "--site", "acme"),
+            env={**os.environ, "BASIX_TOKEN": login["token"], "LANGUAGE": "en", "TZ": "Asia/Tokyo"},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        assert process.stdout is not None  # noqa: S101 - it is a pipe
+        try:
+            line = (await process.stdout.readline()).decode()
+            async with _open_page(1280, 745) as page:
+                await page.goto(line[line.index("http") :].strip())
+                await page.wait_for_timeout(seconds * 1000)
+                await page.screenshot(path=path)
+        finally:
+            process.terminate()
+            await process.wait()
+
+
 def main(folder: Path = HERE / "_static") -> None:
-    """Draw all pictures."""
+    """Draw all images."""
     folder.mkdir(exist_ok=True)
     for name, draw in PICTURES.items():
         (folder / name).write_text(stable(draw()), encoding="utf-8", newline="\n")
         sys.stdout.write(f"{folder / name}\n")
+    asyncio.run(_draw_card(folder / "card.png", (folder / "top.svg").read_text(encoding="utf-8")))
+    asyncio.run(_draw_web(folder / "web.png"))
 
 
 if __name__ == "__main__":

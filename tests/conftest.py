@@ -31,7 +31,9 @@ PROGRAMS = {
     "browser": "chromium",
     "erl": "escript",
     "postgres": "initdb",
+    "promtool": "promtool",
     "redis": "redis-server",
+    "systemd": "systemd-analyze",
     "tmux": "tmux",
 }
 

@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .alerts.rule import Alert, AlertRule
     from .calls import (
         AgentFigures,
         Band,
@@ -87,6 +88,7 @@ if TYPE_CHECKING:
         RecordingError,
         RedisFeedError,
         ResyncRequired,
+        SpoolError,
         SubscriberLagged,
         SyncTimeout,
         UsageError,
@@ -115,6 +117,8 @@ if TYPE_CHECKING:
 __all__ = [
     "Added",
     "AgentFigures",
+    "Alert",
+    "AlertRule",
     "AuthenticationError",
     "Backoff",
     "Band",
@@ -196,6 +200,7 @@ __all__ = [
     "Removed",
     "ResyncRequired",
     "Session",
+    "SpoolError",
     "Stats",
     "Stopped",
     "SubscriberLagged",
@@ -227,6 +232,7 @@ compiled: bool
 # Modules whose names are loaded on first use: a program that only parses frames needs neither
 # asyncio nor websockets, and the help of the command line needs not even the parser.
 _LAZY_MODULES = {
+    "alerts.rule": ("Alert", "AlertRule"),
     "calls": (
         *("AgentFigures", "Band", "Thresholds", "rows_in_period"),
         *("Call", "CallAnswered", "CallEnded", "CallEvent", "CallParked", "CallRecord"),
@@ -249,6 +255,7 @@ _LAZY_MODULES = {
         *(
             "RedisFeedError",
             "ResyncRequired",
+            "SpoolError",
             "SubscriberLagged",
             "SyncTimeout",
             "UsageError",

@@ -8,6 +8,7 @@
     ├── ProtocolError                    a well-formed term that is not a message of the feed
     ├── RecordingError                   a file that is not a recording, or is damaged
     ├── CallLogError                     a call log cannot be opened, read or written
+    ├── SpoolError                       the spool of a webhook cannot be opened or written
     ├── HttpApiError                     the HTTP API reported an error, or its response is invalid
     │   └── HttpApiAuthenticationError (also an AuthenticationError)     it refused the login
     └── FeedError                        an error of the connection
@@ -120,6 +121,22 @@ class CallLogError(BasixError):
 
     def __str__(self) -> str:
         return f"call log {self.name}: {self.problem}"
+
+
+class SpoolError(BasixError):
+    """The spool of a webhook cannot be opened or written.
+
+    - ``name``: path of the file.
+    - ``problem``: what is wrong, and the remedy.
+    """
+
+    def __init__(self, name: str, problem: str) -> None:
+        super().__init__(name, problem)
+        self.name = name
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"spool {self.name}: {self.problem}"
 
 
 class FeedError(BasixError):

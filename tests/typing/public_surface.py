@@ -9,6 +9,8 @@ from typing import Any, assert_never, assert_type
 from basix_ws_cti import (
     Added,
     AgentFigures,
+    Alert,
+    AlertRule,
     AuthenticationError,
     Backoff,
     Band,
@@ -90,6 +92,7 @@ from basix_ws_cti import (
     Removed,
     ResyncRequired,
     Session,
+    SpoolError,
     Stats,
     Stopped,
     SubscriberLagged,
@@ -375,6 +378,7 @@ def callbacks(client: Client) -> None:
     def on_change(change: Added | Changed | Removed | Gap | Lagged) -> None: ...
     async def on_change_too(change: Added | Changed | Removed | Gap | Lagged) -> None: ...
     def on_state(state: ClientState) -> None: ...
+    def on_alert(alert: Alert) -> None: ...
     def on_error(error: Exception) -> None: ...
     def on_initial_info(element_name: str, elements: dict[int | str, Element]) -> None: ...
     def on_info_event(element_name: str, element: Element, event_name: str) -> None: ...
@@ -389,6 +393,9 @@ def callbacks(client: Client) -> None:
     client.on_system_msg(on_text)
     client.on_msg(on_text)
     client.on_state(on_error)  # type: ignore[arg-type]
+    assert_type(client.on_alert(AlertRule("waiting", 5, queue=3), on_alert), Callable[[], None])
+    client.on_alert("longest-wait>60@sales", on_alert)
+    client.on_alert("waiting>5", on_error)  # type: ignore[arg-type]
 
 
 def every_state_is_matched(state: ClientState) -> str:
@@ -418,7 +425,7 @@ def errors(error: BasixError) -> object:
             return error.offset, error.reason, error.inflated
         case ProtocolError():
             return error.problem, error.element_name, error.field
-        case CallLogError():
+        case CallLogError() | SpoolError():
             return error.name, error.problem
         case RecordingError():
             return error.name, error.line, error.problem

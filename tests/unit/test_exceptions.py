@@ -37,6 +37,7 @@ from basix_ws_cti.exceptions import (
     RecordingError,
     RedisFeedError,
     ResyncRequired,
+    SpoolError,
     SubscriberLagged,
     SyncTimeout,
     UsageError,
@@ -94,6 +95,11 @@ TABLE = [
         CallLogError("calls.db", "no such folder"),
         "call log calls.db: no such folder",
         {"name": "calls.db", "problem": "no such folder"},
+    ),
+    (
+        SpoolError("hook.db", "no such folder"),
+        "spool hook.db: no such folder",
+        {"name": "hook.db", "problem": "no such folder"},
     ),
     (
         RecordingError("day.rec", 7, "no JSON"),

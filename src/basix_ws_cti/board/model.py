@@ -13,17 +13,18 @@ from attrs import Factory, define, frozen
 
 from basix_ws_cti._internal.translation import _, ngettext
 from basix_ws_cti.calls import Call, CallEnded, CallEvent, QueueStats
+from basix_ws_cti.calls.pbx_clock import PbxClock
 from basix_ws_cti.mirror.changes import Lagged
 from basix_ws_cti.session.status import Synced
 from basix_ws_cti.sources.source import Source
 
+from .clock_offset import SHOWN_OFFSET, describe_clock_offset
 from .durations import to_microseconds
 from .feed_history import FeedHistory
 from .feed_status import FeedStatus, next_status
 from .headline import Figure, headline_figures, sample
 from .labels import Labels, join_phrases
 from .limits import DEFAULT_BOARD_LIMITS, BoardLimits
-from .pbx_clock import SHOWN_OFFSET, PbxClock, describe_clock_offset
 from .queues import QueueState, QueueTotals, queue_states
 from .rows import call_rows, feed_rows, parked_rows, queue_rows, user_rows
 from .tables import Row

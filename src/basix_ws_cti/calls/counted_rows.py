@@ -24,8 +24,8 @@ from .tallies import AgentTally, QueueTally, counts_for_agent, counts_in_queue, 
 # Calls kept whose end was lost: their last event may still come.
 MAX_LOST_CALLS = 1000
 
-# Time of a row that lasts, in microseconds: it is in every window that slides.
-_LASTS = 2**63
+LASTS = 2**63
+"""Time of a row that lasts, in microseconds: it is in every window that slides."""
 
 QueueWindow = RowWindow[QueueWait, QueueTally]
 AgentWindow = RowWindow[Participation, AgentTally]
@@ -102,6 +102,12 @@ class CountedRows:
         """Return the waits of a queue, and those that overflowed to it."""
         return self._queues.get(group_id) or self._new_queue(group_id)
 
+    def queues(self, group_id: int | None) -> list[QueueWindow]:
+        """Return the waits of one queue, or for ``None`` those of each queue that has rows."""
+        if group_id is None:
+            return [*self._queues.values()]
+        return [self._queues[group_id]] if group_id in self._queues else []
+
     def served(self, group_id: int) -> AgentWindow:
         """Return the answered participations that a queue offered."""
         return self._served.get(group_id, self._none)
@@ -116,6 +122,20 @@ class CountedRows:
         self._replace(call.id, rows)
         if call.ended is None:
             self._open[call.id] = rows
+
+    def restore(
+        self,
+        call_id: str,
+        waits: Iterable[QueueWait],
+        participations: Iterable[Participation],
+    ) -> None:
+        """Take the rows of a call that has ended, unless it is known as one that goes on."""
+        if call_id not in self._open:
+            rows = CallRows(
+                tuple(filter(counts_in_queue, waits)),
+                tuple(filter(counts_for_agent, participations)),
+            )
+            self._replace(call_id, rows)
 
     def lose(self, active: Collection[str]) -> None:
         """Note that of all calls only ``active`` ones go on; the ends of the others were lost."""
@@ -163,7 +183,7 @@ class CountedRows:
             return start_or_end
         if row.left is not None:
             return row.left if start_or_end is None else max(start_or_end, row.left)
-        return _LASTS if lasts else start_or_end
+        return LASTS if lasts else start_or_end
 
     def _put_wait(self, wait: QueueWait, *, lasts: bool) -> None:
         key, time = _wait_key(wait), self._time_of(wait, lasts=lasts)

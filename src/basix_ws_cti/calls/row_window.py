@@ -61,6 +61,11 @@ class RowWindow(Generic[Row, AnyTally]):
     def __iter__(self) -> Iterator[Row]:
         return (row for _, _, row in self._order)
 
+    @property
+    def first_time(self) -> int | None:
+        """Time of the oldest row, in microseconds; ``None``: there is no row."""
+        return self._order[0][0] if self._order else None
+
     def since(self, start: float) -> AnyTally:
         """Drop the rows before ``start``, in microseconds, and return the tally of the others."""
         self.expire(start)

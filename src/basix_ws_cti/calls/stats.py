@@ -25,10 +25,11 @@ from basix_ws_cti._internal.arguments import (
 from basix_ws_cti.exceptions import UsageError
 from basix_ws_cti.states import moment
 
-from .counted_rows import CountedRows
+from .counted_rows import LASTS, CountedRows
 from .events import CallEnded, CallEvent
 from .figures import LONGEST_DAY, SECOND, AgentFigures, QueueFigures, RowTime, Thresholds
 from .model import Call
+from .participation import Participation
 from .queue_wait import QueueWait
 
 # Rows kept per group and per user: a thousand a minute for an hour.
@@ -136,6 +137,18 @@ class QueueStats:
             else:
                 self._active[call.id] = self._changed[call.id] = call
 
+    def restore(
+        self,
+        call_id: str,
+        waits: Iterable[QueueWait],
+        participations: Iterable[Participation],
+    ) -> None:
+        """Count the rows of a call that has ended, from a call log.
+
+        A call counts once, also if the events reported its end, too.
+        """
+        self._rows.restore(call_id, waits, participations)
+
     def restart(self, calls: Iterable[Call]) -> None:
         """Take ``calls`` as the active calls, after a ``Lagged`` item or a late start.
 
@@ -197,6 +210,43 @@ class QueueStats:
         if figures is None:
             figures = rows.summary = AgentFigures.of_sums(tally, wrap_up=self.wrap_up)
         return figures
+
+    def waiting_since(self, group_id: int | None = None) -> list[int]:
+        """Return the times of entry of the calls that wait now, in microseconds, in no order.
+
+        ``group_id``: only those in this group's queue; ``None``: all queues.
+        """
+        self._refresh()
+        waiting = self._rows.waiting
+        if group_id is not None:
+            return [*waiting.get(group_id, {}).values()]
+        return [entered for queue in waiting.values() for entered in queue.values()]
+
+    def answered_in_time(self, now: int, group_id: int | None = None) -> tuple[int, int]:
+        """Return the number of waits answered within the service level, and of those that ended.
+
+        Their quotient is ``service_level_of_offered``. ``group_id``: of this group's queue;
+        ``None``: of all queues together.
+        """
+        start = self._start_of_window(now)
+        threshold = round(self.service_level * SECOND)
+        counts = [
+            one.since(start).in_time_and_ended(threshold) for one in self._rows.queues(group_id)
+        ]
+        return sum(in_time for in_time, _ in counts), sum(ended for _, ended in counts)
+
+    def next_expiry(self, group_id: int | None = None) -> int | None:
+        """Return the time from which on one row less is in a sliding window, in microseconds.
+
+        ``group_id``: of this group's queue; ``None``: of any queue. ``None`` is returned if no row
+        is left, or if the window does not slide.
+        """
+        if self.since_midnight is not None:
+            return None
+        self._refresh()
+        times = [one.first_time for one in self._rows.queues(group_id)]
+        first = min((time for time in times if time is not None), default=LASTS)
+        return None if first == LASTS else first + round(self.window * SECOND) + 1
 
     def _start_of_window(self, now: int) -> float:
         """Return the start of the window at ``now``, and bring the rows up to date."""

@@ -11,7 +11,7 @@ This module decides which rows count: see ``counts_in_queue``, ``counts_for_agen
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable
 from typing import Protocol
 
@@ -100,6 +100,14 @@ class QueueTally(WaitCounts):
         durations = self._count(wait, -1)
         if durations is not None and wait.waited_us is not None:
             del durations[bisect_left(durations, wait.waited_us)]
+
+    def in_time_and_ended(self, threshold: int) -> tuple[int, int]:
+        """Return the number of waits answered within ``threshold`` microseconds, and of all ended.
+
+        A wait is within the threshold if it is at most as long.
+        """
+        ended = self.results.total() - self.results[None]
+        return bisect_right(self.answered, threshold), ended
 
     def sums(self, classes: DurationClasses) -> QueueSums:
         """Return the sums of these waits. They share the counters and lists of the tally."""

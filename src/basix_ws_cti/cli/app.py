@@ -97,7 +97,7 @@ def build_command(name: str, texts: CommandTexts) -> Any:
     return typer.main.get_command(program)
 
 
-def load_function(name: str) -> CommandFunction:  # noqa: C901, PLR0912 - a table
+def load_function(name: str) -> CommandFunction:  # noqa: C901, PLR0912, PLR0915 - a table
     """Import the module of a command and return its function."""
     # Import statements, which the check of the layers sees, rather than module names in a table.
     match name:
@@ -117,6 +117,18 @@ def load_function(name: str) -> CommandFunction:  # noqa: C901, PLR0912 - a tabl
             from .commands.config import show_config
 
             return show_config
+        case "dead-letters drop":
+            from .commands.dead_letters import drop_letters
+
+            return drop_letters
+        case "dead-letters list":
+            from .commands.dead_letters import list_letters
+
+            return list_letters
+        case "dead-letters retry":
+            from .commands.dead_letters import retry_letters
+
+            return retry_letters
         case "decode":
             from .commands.decode import decode_frames
 
@@ -141,6 +153,10 @@ def load_function(name: str) -> CommandFunction:  # noqa: C901, PLR0912 - a tabl
             from .commands.log import log_calls
 
             return log_calls
+        case "metrics":
+            from .commands.metrics import serve_metrics
+
+            return serve_metrics
         case "park":
             from .commands.park import park_channel
 
@@ -185,6 +201,26 @@ def load_function(name: str) -> CommandFunction:  # noqa: C901, PLR0912 - a tabl
             from .commands.web import serve_wallboard
 
             return serve_wallboard
+        case "web-access link":
+            from .commands.web_access import add_link
+
+            return add_link
+        case "web-access list":
+            from .commands.web_access import list_entries
+
+            return list_entries
+        case "web-access password":
+            from .commands.web_access import set_password
+
+            return set_password
+        case "web-access remove":
+            from .commands.web_access import remove_entry
+
+            return remove_entry
+        case "webhook":
+            from .commands.webhook import send_events
+
+            return send_events
     raise KeyError(name)
 
 
@@ -192,7 +228,10 @@ def _print_version(is_given: bool) -> None:  # noqa: FBT001 - typer's callback
     if is_given:
         from importlib.metadata import version
 
-        typer.echo(f"basix-ws-cti {version('basix_ws_cti')}")
+        from basix_ws_cti import compiled
+
+        build = "compiled" if compiled else "pure Python"
+        typer.echo(f"basix-ws-cti {version('basix_ws_cti')} ({build})")
         raise typer.Exit
 
 

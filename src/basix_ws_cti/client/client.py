@@ -40,6 +40,7 @@ from .command_sender import CommandSender
 from .eavesdropping import CallUserApi, Eavesdropping
 from .feed_loop import FeedLoop
 from .live_feed import FeedCore, LiveFeed
+from .pbx_time import PbxTime
 from .reconnect import ReconnectPolicy
 from .subscriptions import QUEUE_SIZE
 
@@ -74,6 +75,8 @@ class Client(LiveFeed):
     - ``connector``: opens each connection; for tests, or for a transport of your own.
     - ``unix_time``: returns the seconds since the Unix epoch; for tests. ``None``: the machine's
       clock.
+    - ``pbx_time``: returns the seconds since the Unix epoch by the PBX's clock, for the waits of
+      alerts; for a simulated PBX whose time passes faster. ``None``: estimated from the calls.
 
     Exceptions of ``on_frame`` and ``classify`` are reported to ``on_error`` callbacks. The first
     frame of a connection reaches ``on_frame`` after the state ``Syncing``.
@@ -99,6 +102,7 @@ class Client(LiveFeed):
         country_code: str = "81",
         connector: Connector = connect,
         unix_time: Callable[[], float] | None = None,
+        pbx_time: Callable[[], float] | None = None,
         **options: Unpack[ConnectOptions],
     ) -> None:
         check_instance("backoff", backoff, Backoff, "a Backoff", optional=True)
@@ -110,6 +114,7 @@ class Client(LiveFeed):
         ping_interval, ping_timeout = given["ping_interval"], given["ping_timeout"]
         check_pings(ping_interval, ping_timeout)
         check_function("unix_time", unix_time, optional=True)
+        check_function("pbx_time", pbx_time, optional=True)
         given["ping_interval"] = None  # the feed loop watches the connection of any connector
         headers = given.get("additional_headers")
         if headers is not None and not isinstance(headers, dict):
@@ -130,6 +135,7 @@ class Client(LiveFeed):
             "async with Client(...) as client:",
             quiet_time=quiet_time,
             country_code=country_code,
+            pbx_time=PbxTime(unix_time, pbx_time),
         )
         self._feed_loop = FeedLoop(
             self._name,

@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
+from basix_ws_cti.alerts.rule import Alert, AlertRule
 from basix_ws_cti.calls.events import CallEvent
 from basix_ws_cti.calls.model import Call
-from basix_ws_cti.messages import Message
+from basix_ws_cti.messages import Message, UnknownMessage
 from basix_ws_cti.mirror.changes import Added, Change, Changed, Gap, Lagged, Removed
 from basix_ws_cti.mirror.mirror import Mirror
 from basix_ws_cti.session.status import ClientState, Stats
@@ -108,6 +109,11 @@ class Feed(Protocol):
     def on_error(self, callback: Callable[[Exception], object]) -> Callable[[], None]:
         """See ``Client``."""
 
+    def on_alert(
+        self, rule: AlertRule | str, callback: Callable[[Alert], object]
+    ) -> Callable[[], None]:
+        """See ``Client``."""
+
     def on_initial_info(
         self, callback: Callable[[str, dict[Any, Any]], object]
     ) -> Callable[[], None]:
@@ -120,6 +126,11 @@ class Feed(Protocol):
         """See ``Client``."""
 
     def on_msg(self, callback: Callable[[str], object]) -> Callable[[], None]:
+        """See ``Client``."""
+
+    def on_unknown_message(
+        self, callback: Callable[[UnknownMessage], object]
+    ) -> Callable[[], None]:
         """See ``Client``."""
 
     async def __aenter__(self) -> Self:

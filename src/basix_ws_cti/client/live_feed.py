@@ -7,17 +7,28 @@ subclasses that add a *runner*: it drives the session and delivers what the sess
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Callable, Mapping
+from functools import partial
+from operator import attrgetter
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar, cast
 
 from basix_ws_cti._internal.arguments import check_filled_text, check_timeout
 from basix_ws_cti._internal.callables import callback_kind, check_function, refuse_awaitable
 from basix_ws_cti._internal.owner_loop import OwnerLoop
+from basix_ws_cti.alerts.rule import Alert, AlertRule
 from basix_ws_cti.calls.events import CallEvent
 from basix_ws_cti.calls.model import Call
 from basix_ws_cti.exceptions import UsageError, printable
-from basix_ws_cti.messages import InfoEvent, InitialInfo, Message, Msg, SystemMsg
+from basix_ws_cti.messages import (
+    InfoEvent,
+    InitialInfo,
+    Message,
+    Msg,
+    SystemMsg,
+    UnknownMessage,
+)
 from basix_ws_cti.mirror.changes import Added, Change, Changed, Gap, Lagged, Removed
 from basix_ws_cti.mirror.mirror import Mirror
 from basix_ws_cti.mirror.snapshot import QUIET_TIME
@@ -25,9 +36,11 @@ from basix_ws_cti.session.session import Session
 from basix_ws_cti.session.status import ClientState, Connecting, Stats, Synced
 from basix_ws_cti.transport.redaction import NotPicklable
 
+from .alert_watch import AlertWatch
 from .call_following import CallFollower, make_call_filter
 from .change_filter import make_change_filter
 from .dispatch import Dispatcher
+from .pbx_time import PbxTime
 from .state_holder import StateHolder
 from .statistics import Statistics, Traffic
 from .subscriptions import QUEUE_SIZE, Policy, SubscriberSet, Subscription
@@ -43,6 +56,7 @@ class FeedCore:
     - ``subject``: the feed's name in errors, such as ``client``.
     - ``usage``: code that runs the feed, for an error.
     - ``quiet_time``, ``country_code``: those of ``Session``.
+    - ``pbx_time``: present time of the PBX; ``None``: estimated by the machine's clock.
     """
 
     def __init__(
@@ -52,6 +66,7 @@ class FeedCore:
         *,
         quiet_time: float = QUIET_TIME,
         country_code: str = "81",
+        pbx_time: PbxTime | None = None,
     ) -> None:
         self.subject: str = subject
         self.owner: OwnerLoop = OwnerLoop(f"the {subject}")
@@ -62,6 +77,7 @@ class FeedCore:
         self.session: Session = Session(
             quiet_time=quiet_time, country_code=country_code, bind=self.dispatcher.bind
         )
+        self.pbx_time: PbxTime = PbxTime() if pbx_time is None else pbx_time
 
 
 class FeedRunner(Protocol):
@@ -93,6 +109,8 @@ class LiveFeed(NotPicklable):
         self._task: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._entered = False
+        self._alerts: AlertWatch | None = None  # None before the first rule
+        self._alert_names = itertools.count(1)
 
     # -- state ------------------------------------------------------------------------
 
@@ -337,12 +355,59 @@ class LiveFeed(NotPicklable):
         """
         return self._register("error", callback, "error")
 
+    def on_alert(
+        self, rule: AlertRule | str, callback: Callable[[Alert], object]
+    ) -> Callable[[], None]:
+        """Call ``callback(alert)``, sync or async, when a rule's alert begins and when it ends.
+
+        ``rule`` is an ``AlertRule`` or its text, such as ``"longest-wait>60@sales"``. The alert
+        begins when the figure goes beyond the rule's limit, also if that takes no event, as for a
+        wait that goes on. It ends at the rule's ``end_value``, so that each crossing is reported
+        once. While the mirror is not current, only alerts of ``feed_lost`` are reported; after
+        that, what has changed compared with the last report. A callback for an alert that holds
+        already receives it soon. When the client stops, no alert ends.
+
+        A queue that the PBX does not have is reported to ``on_error`` callbacks as ``UsageError``.
+        Returns a function that unregisters the callback. Raises ``UsageError`` for a rule that
+        cannot work. See also ``on_change``.
+        """
+        if not isinstance(rule, AlertRule):
+            rule = AlertRule.parse(rule)
+        name = f"alert {next(self._alert_names)}"
+        unregister = self._register(name, callback, "alert")
+        if self._has_ended:
+            return unregister
+        callbacks = self._core.dispatcher.callbacks
+        remove = self._watch_alerts().add(rule, partial(callbacks.call, name))
+
+        def unregister_both() -> None:
+            remove()
+            unregister()
+
+        return unregister_both
+
+    def _watch_alerts(self) -> AlertWatch:
+        """Return the watch of alerts, and start it with the first rule."""
+        if self._alerts is None:
+            self._alerts = watch = AlertWatch(self._core)
+            self._core.session.follow_calls()
+            self._register("call", watch.apply, "event")
+            self._register("state", watch.enter, "state")
+            self._core.state.watch(watch.check_if_due)
+            if self._entered:
+                watch.start()
+                watch.enter(self.state)
+        return self._alerts
+
     def on_initial_info(
         self, callback: Callable[[str, dict[Any, Any]], object]
     ) -> Callable[[], None]:
         """Call ``callback(element_name, elements)`` as ``MessageParser`` does."""
         return self._on_message(
-            InitialInfo, callback, lambda m: (m.element_name, m.elements), "element_name, elements"
+            InitialInfo,
+            callback,
+            attrgetter("element_name", "elements"),
+            "element_name, elements",
         )
 
     def on_info_event(self, callback: Callable[[str, Any, str], object]) -> Callable[[], None]:
@@ -350,7 +415,7 @@ class LiveFeed(NotPicklable):
         return self._on_message(
             InfoEvent,
             callback,
-            lambda m: (m.element_name, m.element, m.event_name),
+            attrgetter("element_name", "element", "event_name"),
             "element_name, element, event_name",
         )
 
@@ -361,6 +426,12 @@ class LiveFeed(NotPicklable):
     def on_msg(self, callback: Callable[[str], object]) -> Callable[[], None]:
         """Call ``callback(text)`` as ``MessageParser`` does."""
         return self._on_message(Msg, callback, lambda m: (m.text,), "text")
+
+    def on_unknown_message(
+        self, callback: Callable[[UnknownMessage], object]
+    ) -> Callable[[], None]:
+        """Call ``callback(message)`` for each message that this version does not know."""
+        return self._on_message(UnknownMessage, callback, lambda m: (m,), "message")
 
     def _on_message(
         self,
@@ -419,6 +490,8 @@ class LiveFeed(NotPicklable):
         self._loop = asyncio.get_running_loop()
         self._core.dispatcher.callbacks.start()
         self._core.state.current = Connecting(1)
+        if self._alerts is not None:
+            self._alerts.start()
         self._task = asyncio.create_task(
             self._runner.run(), name=f"basix_ws_cti {self._core.subject}"
         )
@@ -437,5 +510,7 @@ class LiveFeed(NotPicklable):
                 await asyncio.wait([self._task])
         finally:
             self._runner.stop(None)
+            if self._alerts is not None:
+                self._alerts.stop()
             await self._core.dispatcher.callbacks.finish()
             self._core.owner.release()

@@ -57,11 +57,20 @@ class StateHolder:
         self._misuse = f"the {subject} is not running: use `{usage}`"
         self._waiters: set[_Waiter[object]] = set()
         self._was_entered = False
+        self._watchers: list[Callable[[], None]] = []
 
     @property
     def has_stopped(self) -> bool:
         """True before the client runs and after it has stopped."""
         return isinstance(self.current, Stopped)
+
+    def watch(self, callback: Callable[[], None]) -> None:
+        """Call ``callback()`` whenever the state or the mirror may have changed.
+
+        Everything that follows from the change has been delivered by then, except for a change of
+        state, of which the callbacks are notified afterwards. It must not raise an exception.
+        """
+        self._watchers.append(callback)
 
     def enter(self, state: ClientState) -> None:
         """Enter a state."""
@@ -80,6 +89,8 @@ class StateHolder:
             for waiter in tuple(self._waiters):
                 if not waiter.woken.done() and (waiter.check() or self.has_stopped):
                     waiter.woken.set_result(None)
+        for watcher in self._watchers:
+            watcher()
 
     async def wait_until(
         self,

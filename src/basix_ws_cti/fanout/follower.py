@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from basix_ws_cti._internal.arguments import check_instance
+from basix_ws_cti._internal.stream_defaults import DEFAULT_NAME
 from basix_ws_cti.client.backoff import Backoff
 from basix_ws_cti.client.live_feed import FeedCore, LiveFeed
 from basix_ws_cti.exceptions import UsageError
@@ -13,7 +14,7 @@ from basix_ws_cti.transport.redaction import scrub_traceback
 from .follow_loop import FollowLoop
 from .redis_address import RedisAddress
 from .redis_connection import RedisConnection
-from .stream import DEFAULT_NAME, check_name
+from .stream import check_name
 
 # Seconds for which the answer to a command may be late, in addition to the time for which the
 # command waits in Redis. A half-open connection is noticed within 2.5 s.

@@ -101,6 +101,10 @@ class Session:
     was_synced: bool
     """True once a snapshot has been complete."""
 
+    is_settled: bool
+    """False while the notifications that lead to a new state are being yielded: ``mirror`` and
+    ``calls`` show that state already."""
+
     gaps: int
     """Number of gaps so far."""
 
@@ -116,6 +120,7 @@ class Session:
         self.mirror = Mirror(country_code=country_code)
         self.is_synced = False
         self.was_synced = False
+        self.is_settled = True
         self.gaps = 0
         self._quiet_time = quiet_time
         self._bind = bind
@@ -210,7 +215,7 @@ class Session:
                     return (*changes, message)
                 return (*changes, *map(self._bind("call"), events), message)
             if type(message) is InitialInfo:
-                return self._replace_kind(message)
+                return self._unsettled(self._replace_kind(message))
             if type(message) is FieldSpec:
                 self._announced.add(message.element_name)
             return (message,)
@@ -222,7 +227,7 @@ class Session:
         """Complete the snapshot, unless an announced kind is still due."""
         if self._builder is None or self._builder.settled_at == math.inf:
             return ()
-        return self._complete(self._builder, now)
+        return self._unsettled(self._complete(self._builder, now))
 
     def reject(
         self, error: DecodeError | ProtocolError, now: float
@@ -282,12 +287,20 @@ class Session:
     def _may_change_state(self, error: DecodeError | ProtocolError) -> bool:
         return concerns_elements(error, self._announced.union(self.mirror))
 
+    def _unsettled(self, notifications: Iterator[Any]) -> Iterator[Any]:
+        """Yield notifications that lead to a new state."""
+        self.is_settled = False
+        try:
+            yield from notifications
+        finally:
+            self.is_settled = True
+
     def _add_to_snapshot(
         self, builder: SnapshotBuilder, message: Message, now: float
     ) -> Iterator[Any]:
         yield from builder.add(message, now)
         if builder.is_overdue(now):
-            yield from self._complete(builder, now)
+            yield from self._unsettled(self._complete(builder, now))
         yield message
 
     def _complete(self, builder: SnapshotBuilder, now: float) -> Iterator[Any]:

@@ -115,11 +115,11 @@ class connect(NotPicklable):  # noqa: N801 - used like a function
     - ``allow_insecure``: allow unencrypted ``ws://`` to another machine, and an ``ssl`` context
       that does not verify the server.
     - ``open_timeout``: maximum time to open the connection, and before that for the
-      ``credentials`` function. Default: 10.
-    - ``close_timeout``: maximum time to wait for the PBX when closing. Default: 10.
+      ``credentials`` function.
+    - ``close_timeout``: maximum time to wait for the PBX when closing.
     - ``ping_interval``: time without a received byte after which the connection is pinged;
-      ``None``: no pings. Default: 20.
-    - ``ping_timeout``: maximum time to wait for a pong, or for any other byte. Default: 20.
+      ``None``: no pings.
+    - ``ping_timeout``: maximum time to wait for a pong, or for any other byte.
     - ``max_size``: maximum size of a message in bytes; ``None``: no limit.
     - ``on_frame``: synchronous function that is called with each frame before it is parsed:
       ``bytes``, or ``str`` for a text frame. Reading waits for it. If it raises, the name of the
@@ -224,6 +224,13 @@ class connect(NotPicklable):  # noqa: N801 - used like a function
     def __repr__(self) -> str:
         return f"<connect {self._name}>"
 
+    def make_parser(self, **options: Any) -> MessageParser:
+        """Return the parser of the next connection; for subclasses that change the frames.
+
+        ``options`` are those of ``MessageParser``.
+        """
+        return MessageParser(**options)
+
     @property
     def _name(self) -> str:
         return f"{self._server} app_name={printable(self._app_name, 60)!r}"
@@ -257,7 +264,7 @@ class connect(NotPicklable):  # noqa: N801 - used like a function
 
     async def _open(self) -> Connection | BaseException:
         """Try to connect once; return the connection, or the error to raise."""
-        parser = MessageParser(**self._parser_options)
+        parser = self.make_parser(**self._parser_options)
         credentials = self._credentials
         if callable(credentials):
             fresh: object = await self._call_credentials(credentials)

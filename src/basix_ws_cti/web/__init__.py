@@ -3,8 +3,8 @@
 - ``app``: the ASGI application. ``server``: the server of the command ``web``.
 - ``wallboard``: follows the feed and keeps the views; ``view``, ``mailbox``, ``stream``: from a
   document to the browsers that follow it.
-- ``document``, ``rows``, ``feed_state``, ``quarter_hours``: the state document; ``selected``: filters;
-  ``masking``: masked numbers; ``document_diff``: the difference that is sent.
+- ``document``, ``rows``, ``feed_state``, ``quarter_hours``: the state document; ``selected``:
+  filters; ``masking``: masked numbers; ``document_diff``: the difference that is sent.
 - ``static_files``: files of the page, in ``static``.
 
 Needs the extra ``web``.

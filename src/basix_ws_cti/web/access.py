@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from attrs import frozen
 
+from .access_file import Account, DisplayLink
 from .view_key import EVERYTHING, Selection
 
 
@@ -11,11 +12,18 @@ from .view_key import EVERYTHING, Selection
 class Access:
     """Rights that a request has."""
 
-    name: str | None = None
-    """Name of the account or display link, for the log; ``None``: without a login."""
-
-    bound: Selection = EVERYTHING
-    """Queues and users that the reader may see."""
+    holder: Account | DisplayLink | None = None
+    """Account or display link; ``None``: nobody has to log in."""
 
     with_commands: bool = False
     """True: the reader may send commands to the PBX."""
+
+    @property
+    def bound(self) -> Selection:
+        """Queues and users that the reader may see."""
+        return self.holder.bound if isinstance(self.holder, DisplayLink) else EVERYTHING
+
+    @property
+    def name(self) -> str:
+        """Name of the holder, for the log."""
+        return "-" if self.holder is None else self.holder.name

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import json
-from collections.abc import AsyncIterator
-from datetime import tzinfo
-from typing import Any, Self
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from pathlib import Path
+from typing import Self
+from zoneinfo import ZoneInfo
 
 from attrs import define, field
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -19,9 +20,15 @@ from basix_ws_cti._internal.translation import use_language
 from basix_ws_cti.exceptions import UsageError
 from basix_ws_cti.sources.source import Source
 
-from .access import Access
+from .commands import CallStarter, Commands, CommandTarget
+from .gatekeeper import Gatekeeper
+from .host_check import HostCheck
+from .json_requests import RefusedRequestError, json_response
 from .limit_set import LimitSet
-from .security_headers import HEADERS, NO_STORE
+from .login import Login
+from .report_page import ReportPage
+from .security_headers import HEADERS, NO_STORE, STREAM_HEADERS
+from .sessions import Session
 from .static_files import StaticFiles
 from .stream import EventStream
 from .texts import page_texts
@@ -34,18 +41,46 @@ MAX_STREAMS = 1000
 
 _DATA_HEADERS = {**HEADERS, **NO_STORE}
 
+_Handler = Callable[[Request], Awaitable[ASGIApp]]
+
 
 def create_app(
     source: Source,
     *,
-    zone: tzinfo,
+    zone: ZoneInfo,
     limits: LimitSet | None = None,
     site: str | None = None,
     speed: float = 1,
     with_sound: bool = False,
     mask_numbers: bool = False,
+    hosts: Iterable[str] = (),
+    any_address: bool = False,
+    access_file: Path | None = None,
+    commands: CommandTarget | None = None,
+    caller: CallStarter | None = None,
+    log: str | Path | None = None,
 ) -> WebApp:
-    """Return the wallboard of a source as an ASGI application."""
+    """Return the wallboard of a source as an ASGI application, to serve or to mount.
+
+    - ``source``: feed to show. The application consumes its call events.
+    - ``zone``: time zone of the call centre, in which days begin.
+    - ``limits``: limits of the figures; ``None``: the default ones.
+    - ``site``: name of the call centre; ``None``: the PBX's domain.
+    - ``speed``: seconds of the feed's time per second, for a recording or a simulated PBX.
+    - ``with_sound``: pages may sound an alarm.
+    - ``mask_numbers``: only the last digits of outside numbers are sent.
+    - ``hosts``: names, without ports, under which browsers may address the server, besides
+      ``localhost`` and its addresses. ``any_address``: IP addresses, too.
+    - ``access_file``: file with accounts and display links; ``None``: everybody who reaches the
+      server may read.
+    - ``commands``: object that sends commands of pages to the PBX, such as a ``Client``; ``None``:
+      pages are for reading. ``caller``: object that starts calls, such as an ``HttpApi``.
+    - ``log``: call log for the page of reports: path of an SQLite file, or a URL; ``None``: there
+      is no such page. It needs the extra ``reports``.
+
+    Raises ``UsageError`` for an access file with a mistake, and ``OSError`` for one that cannot be
+    read.
+    """
     wallboard = Wallboard(
         source=source,
         zone=zone,
@@ -53,19 +88,39 @@ def create_app(
         site=site,
         speed=speed,
         with_sound=with_sound,
+        has_report=log is not None,
     )
-    return WebApp(wallboard, mask_numbers=mask_numbers)
+    return WebApp(
+        wallboard,
+        gatekeeper=Gatekeeper(path=access_file, allow_commands=commands is not None),
+        host_check=HostCheck(hosts, any_address=any_address),
+        commands=None if commands is None else Commands(commands, caller),
+        mask_numbers=mask_numbers,
+        report=None if log is None else ReportPage(log, zone, source.now),
+    )
 
 
-@define(eq=False)
+@define(eq=False, kw_only=True)
 class WebApp:
     """ASGI application with the page, its files, and the documents of its views."""
 
-    wallboard: Wallboard
+    wallboard: Wallboard = field(kw_only=False)
     """Feed and views."""
+
+    gatekeeper: Gatekeeper
+    """Accounts, display links and sessions."""
+
+    host_check: HostCheck
+    """Names under which the server may be addressed."""
+
+    commands: Commands | None = None
+    """Commands to the PBX; ``None``: pages are for reading."""
 
     mask_numbers: bool = False
     """True: telephone numbers of outside parties are masked."""
+
+    report: ReportPage | None = None
+    """Page of reports; ``None``: there is none."""
 
     files: StaticFiles = field(factory=StaticFiles)
     """Files of the page."""
@@ -73,27 +128,38 @@ class WebApp:
     _app: ASGIApp = field(init=False)
 
     def __attrs_post_init__(self) -> None:
+        login = Login(self.gatekeeper)
+        post = ["POST"]
         self._app = Starlette(
             routes=[
                 Route("/", self.files.page),
                 Route("/static/{name:path}", self.files.file),
-                Route("/texts", self._texts),
-                Route("/status", self._status),
-                Route("/state", self._state),
-                Route("/stream", self._stream),
+                Route("/texts", _texts),
+                Route("/status", login.status),
+                Route("/login", _refusable(login.log_in), methods=post),
+                Route("/logout", _refusable(login.log_out), methods=post),
+                Route("/display/{token}", login.open_link),
+                Route("/state", _refusable(self._state)),
+                Route("/stream", _refusable(self._stream)),
+                Route("/report", _refusable(self._report)),
+                Route("/commands/{name}", _refusable(self._command), methods=post),
             ],
             lifespan=self._lifespan,
+            exception_handlers={HTTPException: _answer_error},
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request."""
         if scope["type"] == "http":
-            self.wallboard.start()
+            self.wallboard.start(self.gatekeeper.watch)
+            if not self.host_check.accepts(Request(scope).headers.getlist("host")):
+                await json_response({"error": "unknown host"}, 421)(scope, receive, send)
+                return
         await self._app(scope, receive, send)
 
     async def __aenter__(self) -> Self:
         """Start to follow the source. Without this, the first request does."""
-        self.wallboard.start()
+        self.wallboard.start(self.gatekeeper.watch)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -105,62 +171,74 @@ class WebApp:
         async with self:
             yield
 
-    async def _texts(self, request: Request) -> Response:
-        use_language(language_of(request))
-        headers = {**HEADERS, "Cache-Control": "no-cache", "Vary": "Accept-Language"}
-        body = json.dumps(page_texts(), ensure_ascii=False).encode()
-        return Response(body, 200, headers, "application/json")
+    # -- data ----------------------------------------------------------------------------
 
-    async def _status(self, _request: Request) -> Response:
-        return _json({"state": "ok", "streams": self.wallboard.streams})
-
-    async def _state(self, request: Request) -> Response:
-        view = self._view(request)
-        if isinstance(view, Response):
-            return view
+    async def _state(self, request: Request) -> ASGIApp:
+        view = self._view(request, self._session(request))
         body = view.snapshot(self.wallboard.time())
         return Response(body, 200, _DATA_HEADERS, "application/json")
 
-    async def _stream(self, request: Request) -> Response | EventStreamResponse:
-        view = self._view(request)
-        if isinstance(view, Response):
-            return view
+    async def _stream(self, request: Request) -> ASGIApp:
+        session = self._session(request)
+        if request.method == "HEAD":
+            return Response(b"", 200, dict(STREAM_HEADERS))
+        view = self._view(request, session)
         if self.wallboard.streams >= MAX_STREAMS:
-            return _error(503, "too many streams")
-        return EventStreamResponse(view, self.wallboard.time())
+            raise RefusedRequestError(503, "too many streams")
+        return EventStream(view, session, self.wallboard.time())
 
-    def _view(self, request: Request) -> View | Response:
+    async def _report(self, request: Request) -> ASGIApp:
+        session = self._session(request)
+        if self.report is None:
+            raise RefusedRequestError(404, "there is no call log")
+        if not session.access.bound.is_everything:
+            raise RefusedRequestError(403, "the report is about all queues")
+        return await self.report.show(request)
+
+    async def _command(self, request: Request) -> ASGIApp:
+        session = self._session(request)
+        if self.commands is None:
+            raise RefusedRequestError(403, "commands are not allowed")
+        return await self.commands.run(request, session.access)
+
+    def _session(self, request: Request) -> Session:
+        session = self.gatekeeper.session(request.cookies)
+        if session is None:
+            raise RefusedRequestError(401, "a login is needed")
+        return session
+
+    def _view(self, request: Request, session: Session) -> View:
         try:
-            key = view_key(request, Access(), is_masked=self.mask_numbers)
+            key = view_key(request, session.access, is_masked=self.mask_numbers)
         except UsageError as error:
-            return _error(400, str(error))
+            raise RefusedRequestError(400, str(error)) from None
         view = self.wallboard.view(key)
-        return _error(503, "too many different filters at once") if view is None else view
+        if view is None:
+            raise RefusedRequestError(503, "too many different filters at once")
+        return view
 
 
-@define(eq=False)
-class EventStreamResponse:
-    """Response that follows a view for as long as the browser listens."""
+def _refusable(handler: _Handler) -> _Handler:
+    """Return a handler that answers a ``RefusedRequestError`` instead of raising it."""
 
-    view: View
-    """View to follow."""
-
-    time: int
-    """The PBX's time in milliseconds since the epoch."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the frames of the view."""
-        mailbox = self.view.follow(self.time)
+    async def handle(request: Request) -> ASGIApp:
         try:
-            await EventStream(mailbox)(scope, receive, send)
-        finally:
-            self.view.leave(mailbox)
+            return await handler(request)
+        except RefusedRequestError as refusal:
+            return refusal.response()
+
+    return handle
 
 
-def _json(content: dict[str, Any], status: int = 200) -> Response:
-    body = json.dumps(content, ensure_ascii=False).encode()
-    return Response(body, status, _DATA_HEADERS, "application/json")
+async def _answer_error(_request: Request, error: Exception) -> Response:
+    """Return the answer for an address or method that does not exist."""
+    assert isinstance(error, HTTPException)  # noqa: S101 - for the type checker
+    return json_response({"error": error.detail}, error.status_code)
 
 
-def _error(status: int, text: str) -> Response:
-    return _json({"error": text}, status)
+async def _texts(request: Request) -> Response:
+    """Return the texts of the page in the language of the request."""
+    use_language(language_of(request))
+    response = json_response(page_texts())
+    response.headers["Cache-Control"] = "no-cache"
+    return response

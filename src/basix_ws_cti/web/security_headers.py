@@ -31,13 +31,10 @@ NO_STORE = {"Cache-Control": "no-store, no-transform"}
 """Header of every response with data. ``no-transform`` keeps a proxy from compressing, and so from
 delaying a stream."""
 
-STREAM_HEADERS: list[tuple[bytes, bytes]] = [
-    (name.lower().encode(), value.encode())
-    for name, value in {
-        **HEADERS,
-        **NO_STORE,
-        "Content-Type": "text/event-stream; charset=utf-8",
-        "X-Accel-Buffering": "no",  # nginx
-    }.items()
-]
+STREAM_HEADERS: dict[str, str] = {
+    **HEADERS,
+    **NO_STORE,
+    "Content-Type": "text/event-stream; charset=utf-8",
+    "X-Accel-Buffering": "no",  # nginx
+}
 """Headers of the stream."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Sequence
 from typing import Any
 
 import uvicorn
@@ -21,9 +22,14 @@ _GRACE = 1
 
 
 class WebServer(uvicorn.Server):
-    """Server of one application, whose streams end before it waits for open connections."""
+    """Server of one application, whose streams end before it waits for open connections.
 
-    def __init__(self, app: WebApp, **options: Any) -> None:
+    - ``proxies``: networks of proxies whose ``X-Forwarded-For`` and ``X-Forwarded-Proto`` count;
+      from all others, these headers have no meaning.
+    - ``options``: further options of uvicorn, such as ``ssl_certfile``.
+    """
+
+    def __init__(self, app: WebApp, *, proxies: Sequence[str] = (), **options: Any) -> None:
         self._web_app = app
         super().__init__(
             uvicorn.Config(
@@ -31,6 +37,8 @@ class WebServer(uvicorn.Server):
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                proxy_headers=bool(proxies),
+                forwarded_allow_ips=[*proxies],
                 timeout_graceful_shutdown=_GRACE,
                 **options,
             )

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Callable
-from datetime import tzinfo
+from collections.abc import Callable, Coroutine
+from typing import Any
+from zoneinfo import ZoneInfo
 
 from attrs import Factory, define, field
 
@@ -56,7 +57,7 @@ class Wallboard:
     source: Source
     """Feed to show."""
 
-    zone: tzinfo
+    zone: ZoneInfo
     """Time zone of the call centre, in which days begin."""
 
     limits: LimitSet
@@ -70,6 +71,9 @@ class Wallboard:
 
     with_sound: bool = False
     """True: pages may sound an alarm."""
+
+    has_report: bool = False
+    """True: the server has a page of reports."""
 
     counting_from: int | None = None
     """Time from which on calls of today are counted although the feed was not live yet, in
@@ -96,11 +100,11 @@ class Wallboard:
 
     # -- tasks ---------------------------------------------------------------------------
 
-    def start(self) -> None:
-        """Start to follow the source, unless that was done."""
-        if self._tasks:
+    def start(self, *more: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Start to follow the source, unless that was done; ``more`` run as long."""
+        if self._tasks or self._is_closing:
             return
-        for work in (self._follow, self._draw, self._beat):
+        for work in (self._follow, self._draw, self._beat, *more):
             self._tasks.add(asyncio.create_task(work()))
 
     async def stop(self) -> None:
@@ -217,12 +221,13 @@ class Wallboard:
         document: Document = {
             "feed": feed_field(state, self.zone),
             "site": self.site or (None if domain is None else domain.name) or "",
-            "zone": getattr(self.zone, "key", None),
+            "zone": self.zone.key,
             "speed": self.speed,
             "counting": self._counting(state),
             "service_level_threshold": self.model.service_level,
             "commands": view.key.with_commands,
             "sound": self.with_sound,
+            "report": self.has_report and view.key.bound.is_everything,
         }
         if not state.status.was_live:
             empty: Document = {"figures": {}, "queues": {}, "agents": {}, "calls": {}, "parked": {}}

@@ -106,15 +106,28 @@ def test_commands_are_grouped_by_task():
     assert sections(text) == [*groups, "Options", "Examples"]
     headings = rf"^(?:{'|'.join(groups)})$"
     parts = dict(zip(groups, re.split(headings, text, flags=re.MULTILINE)[1:], strict=True))
-    listed = {name: re.findall(r"^  ([a-z]+) ", part, re.MULTILINE) for name, part in parts.items()}
+    listed = {
+        name: re.findall(r"^  ([a-z-]+) ", part, re.MULTILINE) for name, part in parts.items()
+    }
     listed["Check and tools"] = [
         name for name in listed["Check and tools"] if name in top_level_commands()
     ]
     assert listed == {
         "Watch": ["top", "web", "listen", "state"],
-        "Record and replay": ["record", "replay", "anonymise", "log", "report", "publish"],
+        "Record and replay": [
+            *("record", "replay", "anonymise", "log", "report", "publish", "metrics", "webhook"),
+            "dead-letters",
+        ],
         "Control calls": ["call", "hangup", "park", "transfer"],
-        "Check and tools": ["doctor", "decode", "schema", "simulate", "config", "help"],
+        "Check and tools": [
+            "doctor",
+            "decode",
+            "schema",
+            "simulate",
+            "config",
+            "web-access",
+            "help",
+        ],
     }
 
 
@@ -231,7 +244,8 @@ def test_examples_can_be_parsed(name, line, tmp_path, monkeypatch):
     if arguments is None:
         assert line.startswith("export BASIX_")
         return
-    is_mixed = name in {"", "help connection", "anonymise", "simulate", "config"}
+    groups = ("config", "dead-letters", "web-access")
+    is_mixed = name in {"", "help connection", "anonymise", "simulate", *groups}
     assert parsed_command(arguments) == name or is_mixed
 
 

@@ -18,6 +18,7 @@ from support.report_days import log_day
 INSTALLS = "it installs: CI does so, from the README, in a fresh copy"
 REDIS = "it needs a Redis: tests/integration/fanout starts one"
 REAL = "it needs a real PBX"
+CRM = "it needs a web server: see test_cli_webhook.py"
 NOT_RUN = {
     "README.md": {
         "python3 -m venv .venv && .venv/bin/pip install -q . && .venv/bin/python "
@@ -53,9 +54,9 @@ NOT_RUN = {
         "python tests/benchmarks/run.py": "it takes minutes: tests/benchmarks runs it in small"
     },
     "docs/howto/crm.md": {
-        "python examples/screen_pop.py 1001 https://crm.example.com/pop": "it needs a CRM: "
-        "tests/integration/examples/test_examples_calls.py is one"
+        "basix-ws-cti webhook https://crm.example.com/pop --event ringing --user 1001": CRM
     },
+    "docs/howto/wallboard.md": {"pip install '.[cli,web]'": INSTALLS},
     "docs/howto/fan-out.md": {
         "pip install '.[cli,fanout]'": INSTALLS,
         "export BASIX_SERVER=bcs.brastel.com BASIX_DOMAIN=acme BASIX_TOKEN_FILE=token "
@@ -64,8 +65,22 @@ NOT_RUN = {
         "+xrange +xrevrange +xinfo|stream": "commands of Redis: see test_redis_acl.py",
         "basix-ws-cti doctor --redis rediss://publisher@redis.example.com": REDIS,
         "# Works with a Client and with a Follower.": "it needs a Redis: see test_follower_docs.py",
+        "(umask 077; openssl rand -base64 32 > pseudonyms.key)": REDIS,
+        "# Publishes pseudonyms.": "it needs a Redis: see test_follower_docs.py",
         "basix-ws-cti top --redis rediss://reader@redis.example.com": REDIS,
     },
+    "docs/howto/monitoring.md": {"pip install '.[cli,metrics]'": INSTALLS},
+    "docs/howto/webhook.md": {
+        "pip install '.[cli,webhook]'": INSTALLS,
+        "basix-ws-cti webhook https://crm.example.com/calls --event answered --event ended "
+        "--group 1900": CRM,
+        "basix-ws-cti webhook https://crm.example.com/calls --secret-file secrets.txt": CRM,
+        "basix-ws-cti webhook https://chat.example.com/alerts --alerts "
+        "'longest-wait>60s@sales' --only-alerts": CRM,
+        "basix-ws-cti dead-letters list": "there is no spool: see test_cli_webhook.py",
+        "import asyncio": CRM,
+    },
+    "docs/reference/webhook.md": {"POST /calls HTTP/1.1": "a request"},
     "docs/howto/web.md": {"uvicorn app:app": "a web server of another project"},
     "docs/howto/bug-report.md": {
         "pip install '.[cli]'": INSTALLS,
@@ -128,6 +143,7 @@ SLOW_PAGES = {
     ),
     *("docs/howto/bug-report.md", "docs/howto/call-log.md", "docs/howto/click-to-call.md"),
     *(
+        "docs/howto/alerts.md",
         "docs/howto/commands.md",
         "docs/howto/eavesdrop.md",
         "docs/howto/install.md",
@@ -135,6 +151,7 @@ SLOW_PAGES = {
     ),
     *(
         "docs/howto/logging.md",
+        "docs/howto/monitoring.md",
         "docs/howto/profiles.md",
         "docs/howto/reports.md",
         "docs/howto/service.md",

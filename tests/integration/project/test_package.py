@@ -174,9 +174,10 @@ def test_lowest_environment_uses_the_declared_bounds():
         "postgresql",
         "reports",
         "fanout",
+        "metrics",
         "web",
+        "webhook",
         "simulator",
-        "examples",
     ):
         bounds += [one for one in extras[name] if one not in bounds]
     bounds += [one for one in extras["test"] if one.startswith(("pytest>", "pytest-asyncio>"))]

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from basix_ws_cti._internal.translation import _, ngettext
-from basix_ws_cti.cli.database_argument import missing_package, reject_password
+from basix_ws_cti.cli.ages import parse_age
+from basix_ws_cti.cli.database_argument import reject_password
 from basix_ws_cti.cli.help import panels
+from basix_ws_cti.cli.missing_package import missing_package
 from basix_ws_cti.cli.options import SourceOptions
-from basix_ws_cti.exceptions import UsageError
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from basix_ws_cti.calllog import CallLog
     from basix_ws_cti.sources.source import Notice, Source
-
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 # Size from which the status line shows that SQLite's write-ahead log grows, in bytes. Without a
 # reader that keeps a transaction open, the log stays below 4 MiB.
@@ -115,19 +113,6 @@ def log_calls(
                 report(describe_status(log))
 
     run_interruptible(follow())
-
-
-def parse_age(option: str, text: str | None) -> float | None:
-    """Return an age such as ``400d`` in seconds; ``None`` for ``None``.
-
-    Raises ``UsageError`` that names the option.
-    """
-    if text is None:
-        return None
-    found = re.fullmatch(r"(\d{1,6})([smhd])", text)
-    if found is None or not int(found[1]):
-        raise UsageError(f"{option}: expected a number and s, m, h or d, such as 90d, got {text!r}")
-    return float(int(found[1]) * _UNITS[found[2]])
 
 
 def describe_status(log: CallLog) -> str:

@@ -134,9 +134,10 @@ async def print_source_state(source: Source, options: StateOptions) -> None:
         return
     from datetime import timedelta
 
+    from basix_ws_cti.board.clock_offset import SHOWN_OFFSET, describe_clock_offset
     from basix_ws_cti.board.durations import to_microseconds
     from basix_ws_cti.board.labels import Labels
-    from basix_ws_cti.board.pbx_clock import SHOWN_OFFSET, PbxClock, describe_clock_offset
+    from basix_ws_cti.calls.pbx_clock import PbxClock
     from basix_ws_cti.cli.output import report, stdout_colouriser, terminal_width
     from basix_ws_cti.cli.render.call_tables import call_table
     from basix_ws_cti.cli.render.state_tables import element_tables

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
-from typing import TYPE_CHECKING, Annotated
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
+from attrs import field, frozen
 
 from basix_ws_cti._internal.translation import _
-from basix_ws_cti.cli.database_argument import missing_package
+from basix_ws_cti.cli.database_argument import reject_password
+from basix_ws_cti.cli.files import file_access
 from basix_ws_cti.cli.help import panels
+from basix_ws_cti.cli.missing_package import missing_package
 from basix_ws_cti.cli.options import SourceOptions, TimezoneOption, parse_timezone
 from basix_ws_cti.cli.wait_limits import LimitOptions
 from basix_ws_cti.exceptions import UsageError
@@ -17,24 +23,126 @@ from basix_ws_cti.exceptions import UsageError
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
+    from basix_ws_cti.cli.background_log import BackgroundLog
+    from basix_ws_cti.sources.source import Source
     from basix_ws_cti.web.app import WebApp
+    from basix_ws_cti.web.commands import CommandTarget
 
 _ADDRESS = re.compile(r"(?:\[(?P<ip6>[0-9a-fA-F:]+)\]|(?P<host>[^:\[\]]+)):(?P<port>\d{1,5})")
+
+
+def _server_option(name: str, metavar: str, text: str) -> Any:
+    return typer.Option(name, metavar=metavar, help=text, rich_help_panel=panels.SERVER)
+
+
+def _access_option(name: str, **more: Any) -> Any:
+    return typer.Option(name, rich_help_panel=panels.ACCESS, **more)
+
+
+@frozen(kw_only=True)
+class ServerAddressOptions:
+    """Options for the address of the server, and for who may use it."""
+
+    listen: Annotated[
+        str,
+        _server_option(
+            "--listen", "HOST:PORT", _("Address on which to serve; port 0 is any free one.")
+        ),
+    ] = "127.0.0.1:8080"
+    host: Annotated[
+        list[str],
+        _server_option(
+            "--host",
+            "NAME",
+            _("Name under which browsers address the server, besides localhost (repeatable)."),
+        ),
+    ] = field(default=(), converter=list)
+    behind_proxy: Annotated[
+        list[str],
+        _server_option(
+            "--behind-proxy",
+            "NETWORK",
+            _("Network of the proxies in front, such as 127.0.0.1/32 (repeatable)."),
+        ),
+    ] = field(default=(), converter=list)
+    tls_certificate: Annotated[
+        Path | None,
+        _server_option("--tls-certificate", "FILE", _("PEM file with the server's certificate.")),
+    ] = None
+    tls_key: Annotated[
+        Path | None,
+        _server_option("--tls-key", "FILE", _("PEM file with the certificate's private key.")),
+    ] = None
+    password_file: Annotated[
+        Path | None,
+        _access_option(
+            "--password-file",
+            metavar="FILE",
+            help=_(
+                "File with accounts and display links, from web-access; without it, everybody who "
+                "reaches the server may read."
+            ),
+        ),
+    ] = None
+    allow_commands: Annotated[
+        bool,
+        _access_option(
+            "--allow-commands",
+            help=_("Allow pages to hang up, park, transfer and start calls."),
+        ),
+    ] = False
+    mask_numbers: Annotated[
+        bool,
+        _access_option(
+            "--mask-numbers",
+            help=_("Show only the last three digits of outside telephone numbers."),
+        ),
+    ] = False
+
+    def check(self) -> None:
+        """Raise ``UsageError`` for options that are unsafe or cannot work together."""
+        host, _port = parse_address(self.listen)
+        if self.password_file is None and not _is_loopback(host):
+            raise UsageError(
+                _(
+                    "--listen {host}: other machines can reach this address, so that "
+                    "--password-file is needed; web-access makes that file"
+                ).format(host=host)
+            )
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise UsageError(_("--tls-certificate and --tls-key need each other"))
+        for network in self.behind_proxy:
+            try:
+                ipaddress.ip_network(network)
+            except ValueError:
+                raise UsageError(
+                    _("--behind-proxy: expected a network such as 10.0.0.0/8, got {text}").format(
+                        text=repr(network)
+                    )
+                ) from None
+
+    @property
+    def is_readable(self) -> bool:
+        """True if passwords and calls cross a network without encryption."""
+        host, _port = parse_address(self.listen)
+        is_protected = self.tls_certificate is not None or self.behind_proxy
+        return not (_is_loopback(host) or is_protected)
 
 
 def serve_wallboard(
     connection: SourceOptions,
     limits: LimitOptions,
+    server: ServerAddressOptions,
     *,
-    listen: Annotated[
-        str,
+    limit_file: Annotated[
+        Path | None,
         typer.Option(
-            "--listen",
-            metavar="HOST:PORT",
-            help=_("Address on which to serve; port 0 is any free one."),
-            rich_help_panel=panels.SERVER,
+            "--limits",
+            metavar="FILE",
+            help=_("TOML file with limits of figures, for all queues and for single ones."),
+            rich_help_panel=panels.WALLBOARD,
         ),
-    ] = "127.0.0.1:8080",
+    ] = None,
     site: Annotated[
         str | None,
         typer.Option(
@@ -52,14 +160,18 @@ def serve_wallboard(
             rich_help_panel=panels.WALLBOARD,
         ),
     ] = False,
-    mask_numbers: Annotated[
-        bool,
+    log: Annotated[
+        str | None,
         typer.Option(
-            "--mask-numbers",
-            help=_("Show only the last three digits of outside telephone numbers."),
+            "--log",
+            metavar="DATABASE",
+            help=_(
+                "Call log for the figures of today across restarts, and for reports: SQLite file "
+                "or URL. Calls are logged there, too, unless another process does so."
+            ),
             rich_help_panel=panels.WALLBOARD,
         ),
-    ] = False,
+    ] = None,
     timezone: TimezoneOption = None,
 ) -> None:
     """Serve the wallboard to browsers, until Ctrl-C."""
@@ -67,17 +179,28 @@ def serve_wallboard(
     from basix_ws_cti.cli.signals import run_interruptible
 
     try:
+        from basix_ws_cti.web.access_file import AccessFile
         from basix_ws_cti.web.app import create_app
+        from basix_ws_cti.web.limit_file import read_limits
         from basix_ws_cti.web.limit_set import LimitSet
     except ModuleNotFoundError as error:
         raise missing_package(error, "web") from None
 
-    host, port = parse_address(listen)
+    server.check()
+    if server.password_file is not None:
+        with file_access("read", server.password_file):
+            AccessFile.read(server.password_file)
     zone = _zone(timezone)
     limit_set = LimitSet(limits.board_limits())
+    if limit_file is not None:
+        with file_access("read", limit_file):
+            limit_set = read_limits(limit_file, limit_set.general)
+
+    day_log = None if log is None else _make_log(log, connection)
 
     async def serve() -> None:
-        async with open_shown_source(connection) as source:
+        on_notice = None if day_log is None else day_log.on_notice
+        async with open_shown_source(connection, on_notice) as source:
             app = create_app(
                 source,
                 zone=zone,
@@ -85,11 +208,40 @@ def serve_wallboard(
                 site=site,
                 speed=_speed(connection),
                 with_sound=sound,
-                mask_numbers=mask_numbers,
+                mask_numbers=server.mask_numbers,
+                hosts=[socket.gethostname(), *server.host],
+                any_address=True,
+                access_file=server.password_file,
+                commands=_command_target(source) if server.allow_commands else None,
+                log=log,
             )
-            await _run(app, host, port)
+            if log is None or day_log is None:
+                await _run(app, server)
+                return
+            async with day_log.record(source):
+                await _restore_day(log, app)
+                await _run(app, server)
 
     run_interruptible(serve())
+
+
+def _make_log(database: str, connection: SourceOptions) -> BackgroundLog:
+    if connection.recording is not None:
+        raise UsageError(_("--log and --recording cannot be combined: use log --recording"))
+    try:
+        import basix_ws_cti.reports.page  # noqa: F401 - needed for the page of reports
+        from basix_ws_cti.cli.background_log import BackgroundLog
+    except ModuleNotFoundError as error:
+        raise missing_package(error, "reports") from None
+    reject_password(database)
+    return BackgroundLog(database)
+
+
+async def _restore_day(database: str, app: WebApp) -> None:
+    from basix_ws_cti.web.day_log import restore_day
+
+    board = app.wallboard
+    board.counting_from = await restore_day(database, board.model.stats, board.source.now())
 
 
 def parse_address(text: str) -> tuple[str, int]:
@@ -107,13 +259,29 @@ def parse_address(text: str) -> tuple[str, int]:
     return found["ip6"] or found["host"], int(found["port"])
 
 
-async def _run(app: WebApp, host: str, port: int) -> None:
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _command_target(source: Source) -> CommandTarget:
+    """Return the object of a source that sends commands; raise ``UsageError`` if it has none."""
+    client = getattr(source, "client", None)
+    if not hasattr(client, "hangup"):
+        raise UsageError(_("--allow-commands needs a connection to the PBX"))
+    return cast("CommandTarget", client)
+
+
+async def _run(app: WebApp, options: ServerAddressOptions) -> None:
     """Serve until a signal arrives. Raises the error that ended the feed."""
     import asyncio
 
     from basix_ws_cti.cli.output import report
     from basix_ws_cti.web.server import WebServer, listen
 
+    host, port = parse_address(options.listen)
     try:
         listener = listen(host, port)
     except OSError as error:
@@ -123,8 +291,21 @@ async def _run(app: WebApp, host: str, port: int) -> None:
             )
         ) from None
     shown = f"[{host}]" if ":" in host else host
-    report(_("wallboard: {url}").format(url=f"http://{shown}:{listener.getsockname()[1]}/"))
-    server = WebServer(app)
+    scheme = "http" if options.tls_certificate is None else "https"
+    server = WebServer(
+        app,
+        proxies=options.behind_proxy,
+        ssl_certfile=options.tls_certificate,
+        ssl_keyfile=options.tls_key,
+    )
+    if options.is_readable:
+        report(
+            _(
+                "warning: passwords and calls cross the network unencrypted: pass "
+                "--tls-certificate, or use a proxy"
+            )
+        )
+    report(_("wallboard: {url}").format(url=f"{scheme}://{shown}:{listener.getsockname()[1]}/"))
     async with app:
         feed = asyncio.create_task(app.wallboard.ended())
         feed.add_done_callback(lambda _: setattr(server, "should_exit", True))
@@ -144,8 +325,6 @@ def _speed(options: SourceOptions) -> float:
 
 
 def _zone(name: str | None) -> ZoneInfo:
-    from typing import cast
-
     from basix_ws_cti.cli.local_timezone import find_local_timezone
 
     zone = parse_timezone(name)

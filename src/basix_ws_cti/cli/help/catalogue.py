@@ -87,6 +87,10 @@ COMMANDS: dict[str, CommandTexts] = {
                 line="basix-ws-cti web --server bcs.brastel.com --domain acme --full-events",
             ),
             Example(
+                comment=_("For other machines, behind a login"),
+                line="basix-ws-cti web --listen 0.0.0.0:8080 --password-file wallboard.access",
+            ),
+            Example(
                 comment=_("A recorded day, 20 times as fast"),
                 line="basix-ws-cti web --recording day.rec.gz --recording-speed 20",
             ),
@@ -251,6 +255,92 @@ COMMANDS: dict[str, CommandTexts] = {
             Example(
                 comment=_("Try it without a PBX, with a Redis on this machine"),
                 line="basix-ws-cti publish redis://127.0.0.1 --simulate",
+            ),
+        ),
+    ),
+    "metrics": CommandTexts(
+        panel=panels.RECORD,
+        summary=_("Serve figures of queues and calls for Prometheus, until Ctrl-C."),
+        details=_(
+            "The path /metrics has the figures, without names and numbers of people. The path "
+            "/healthy answers 200 while the feed is in sync with the PBX, else 503."
+        ),
+        examples=(
+            Example(
+                comment=_("Try it without a PBX, then open http://127.0.0.1:9850/metrics"),
+                line="basix-ws-cti metrics --simulate",
+            ),
+            Example(
+                comment=_("All channels of your PBX, for a Prometheus on another machine"),
+                line="basix-ws-cti metrics --full-events --listen 0.0.0.0:9850",
+            ),
+            Example(
+                comment=_("The feed of a publisher"),
+                line="basix-ws-cti metrics --redis rediss://reader@redis.example.com",
+            ),
+        ),
+    ),
+    "webhook": CommandTexts(
+        panel=panels.RECORD,
+        summary=_("Send call events to a web server, signed, until Ctrl-C."),
+        details=_(
+            "Each event is a POST request with a signature of Standard Webhooks. Events of one "
+            "call arrive in order. Events that are not delivered wait in a file, the spool, and "
+            "are sent again; those that the web server refuses become dead letters."
+        ),
+        examples=(
+            Example(
+                comment=_("Ended calls of one queue; the secret is in BASIX_WEBHOOK_SECRET"),
+                line="basix-ws-cti webhook https://crm.example.com/ --event ended --group 1900",
+            ),
+            Example(
+                comment=_("Try it without a PBX, with a web server on this machine"),
+                line="basix-ws-cti webhook http://127.0.0.1:8000/ --simulate",
+            ),
+        ),
+    ),
+    "dead-letters": CommandTexts(
+        panel=panels.RECORD,
+        summary=_("List, retry or delete events that a web server refused."),
+        details=_("The web server answered the command webhook with a status such as 400."),
+        examples=(
+            Example(
+                comment=_("Print them with the reasons"),
+                line="basix-ws-cti dead-letters list",
+            ),
+        ),
+    ),
+    "dead-letters list": CommandTexts(
+        panel=panels.RECORD,
+        summary=_("Print the dead letters: time, id, type, and the reason."),
+        examples=(
+            Example(
+                comment=_("Dead letters of the spool in this folder"),
+                line="basix-ws-cti dead-letters list",
+            ),
+            Example(
+                comment=_("The reasons of another spool, as JSON lines"),
+                line="basix-ws-cti dead-letters list --json --spool crm.db | jq .reason",
+            ),
+        ),
+    ),
+    "dead-letters retry": CommandTexts(
+        panel=panels.RECORD,
+        summary=_("Send dead letters again; the webhook does so while it runs."),
+        examples=(
+            Example(
+                comment=_("All of them, after the web server was repaired"),
+                line="basix-ws-cti dead-letters retry --all",
+            ),
+        ),
+    ),
+    "dead-letters drop": CommandTexts(
+        panel=panels.RECORD,
+        summary=_("Delete dead letters."),
+        examples=(
+            Example(
+                comment=_("All of them, of another spool"),
+                line="basix-ws-cti dead-letters drop --all --spool /var/lib/basix/crm.db",
             ),
         ),
     ),
@@ -440,6 +530,81 @@ COMMANDS: dict[str, CommandTexts] = {
             Example(
                 comment=_("Edit the config file"),
                 line='"$EDITOR" "$(basix-ws-cti config path)"',
+            ),
+        ),
+    ),
+    "web-access": CommandTexts(
+        panel=panels.CHECK,
+        summary=_("Make accounts and display links for the wallboard in the browser."),
+        details=_(
+            "The file is that of web --password-file. It has hashes only: neither passwords nor "
+            "links can be computed from it. A running server follows changes within seconds."
+        ),
+        examples=(
+            Example(
+                comment=_("Set a password"),
+                line="basix-ws-cti web-access password wallboard.access anna",
+            ),
+            Example(
+                comment=_("A link for a screen on the wall"),
+                line="basix-ws-cti web-access link wallboard.access lobby",
+            ),
+        ),
+    ),
+    "web-access password": CommandTexts(
+        panel=panels.CHECK,
+        summary=_("Set the password of an account, new or not."),
+        details=_(
+            "The password is typed twice, or is one line on stdin. Sessions with the old password "
+            "end."
+        ),
+        examples=(
+            Example(
+                comment=_("Type the password"),
+                line="basix-ws-cti web-access password wallboard.access anna",
+            ),
+            Example(
+                comment=_("Take it from a password manager"),
+                line="pass anna | basix-ws-cti web-access password wallboard.access anna",
+            ),
+        ),
+    ),
+    "web-access link": CommandTexts(
+        panel=panels.CHECK,
+        summary=_("Add a display link, which shows the wallboard without a login."),
+        details=_(
+            "Prints the end of the address, which is not stored: put it behind the address of the "
+            "wallboard. The link is for reading, and does not expire. Whoever has it may read: "
+            "treat it like a password."
+        ),
+        examples=(
+            Example(
+                comment=_("All queues"),
+                line="basix-ws-cti web-access link wallboard.access lobby",
+            ),
+            Example(
+                comment=_("One queue and its agents"),
+                line="basix-ws-cti web-access link wallboard.access sales --queue 1900",
+            ),
+        ),
+    ),
+    "web-access list": CommandTexts(
+        panel=panels.CHECK,
+        summary=_("List accounts and display links by name."),
+        examples=(
+            Example(
+                comment=_("Names, and what the links show"),
+                line="basix-ws-cti web-access list wallboard.access",
+            ),
+        ),
+    ),
+    "web-access remove": CommandTexts(
+        panel=panels.CHECK,
+        summary=_("Remove an account or display link, and end its sessions."),
+        examples=(
+            Example(
+                comment=_("Revoke a link"),
+                line="basix-ws-cti web-access remove wallboard.access lobby",
             ),
         ),
     ),

@@ -37,7 +37,7 @@ _DEFAULT_WIDTH = 80
 _SECTION_ORDER = (
     *(panels.ARGUMENTS, panels.OPTIONS, panels.SERVER, panels.ACCESS, panels.SELECTION),
     panels.WALLBOARD,
-    *(panels.FIGURES, panels.OUTPUT, panels.CONNECTION, panels.OTHER),
+    *(panels.FIGURES, panels.OUTPUT, panels.DELIVERY, panels.CONNECTION, panels.OTHER),
 )
 
 _CONTINUED_USAGE = "  "

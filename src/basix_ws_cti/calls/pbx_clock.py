@@ -19,12 +19,11 @@ from collections.abc import Iterable
 
 from attrs import Factory, define
 
-from basix_ws_cti._internal.translation import _, ngettext
-from basix_ws_cti.calls import Call, CallEnded, CallEvent
 from basix_ws_cti.elements import AnyChannel, FullChannel
 from basix_ws_cti.mirror.mirror import Mirror
 
-from .durations import format_duration
+from .events import CallEnded, CallEvent
+from .model import Call
 
 _SECOND = 1_000_000  # in microseconds, as all times here
 _DAY = 24 * 3600 * _SECOND
@@ -32,14 +31,11 @@ _DAY = 24 * 3600 * _SECOND
 # A PBX's clock that seems to be this little behind is not: events take that long to arrive.
 _MAX_DELAY = 2 * _SECOND
 
-# A timestamp that is further ahead is no time, but some other number.
-_MAX_AHEAD = 366 * 24 * 3600 * _SECOND
+MAX_AHEAD = 366 * 24 * 3600 * _SECOND
+"""A timestamp that is further ahead is no time, but some other number."""
 
 # A channel may be stuck for days, but hardly as the newest of a PBX for a week.
 MAX_QUIET = 7 * 24 * 3600 * _SECOND
-
-SHOWN_OFFSET = 60 * _SECOND
-"""Difference from which on a display mentions that the clocks differ."""
 
 # Observed events from which the offset is estimated. The oldest are forgotten, so that the estimate
 # follows a clock that is set, or that runs faster, as a simulator's does.
@@ -53,6 +49,11 @@ class PbxClock:
     _offsets: deque[int] = Factory(lambda: deque(maxlen=_OBSERVATIONS))
     # Start of the current phase of each ongoing call.
     _phases: dict[str, int] = Factory(dict)
+
+    @property
+    def has_observations(self) -> bool:
+        """True once the estimate rests on an event that was just observed."""
+        return bool(self._offsets)
 
     def observe(self, event: CallEvent, now: int) -> None:
         """Use a call event that arrived at ``now``, by this machine's clock.
@@ -72,7 +73,11 @@ class PbxClock:
     def offset(self, mirror: Mirror, calls: Iterable[Call], now: int) -> int:
         """Return the PBX's time minus ``now``; 0 as long as no difference is known."""
         times = (*_timestamps(mirror), *(call.phase.started for call in calls))
-        bounds = [time - now for time in times if time - now <= _MAX_AHEAD]
+        return self.offset_from(times, now)
+
+    def offset_from(self, times: Iterable[int], now: int) -> int:
+        """Return the PBX's time minus ``now``, from timestamps of the PBX and observed events."""
+        bounds = [time - now for time in times if time - now <= MAX_AHEAD]
         offset = max((*bounds, *self._offsets), default=0)
         longest_delay = _MAX_DELAY if self._offsets else MAX_QUIET
         return 0 if -longest_delay <= offset <= 0 else offset
@@ -96,15 +101,3 @@ def _timestamps_of(channel: AnyChannel) -> Iterable[int]:
     if isinstance(channel, FullChannel):
         values += (channel.offer_timestamp, channel.answer_timestamp, channel.hangup_timestamp)
     return [value for value in values if isinstance(value, int) and not isinstance(value, bool)]
-
-
-def describe_clock_offset(offset: int) -> str:
-    """Return an offset as text, such as ``PBX clock 2:00:00 ahead``; in days from two days on."""
-    days = abs(offset) // _DAY
-    if days >= 2:
-        text = ngettext("{count} day", "{count} days", days)
-        amount = text.format(count=f"{days:,}")
-    else:
-        amount = format_duration(abs(offset))
-    text = _("PBX clock {amount} ahead") if offset > 0 else _("PBX clock {amount} behind")
-    return text.format(amount=amount)

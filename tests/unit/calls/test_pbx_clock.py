@@ -6,9 +6,9 @@ import attrs
 import pytest
 
 from basix_ws_cti import Channel, InitialInfo, Mirror
-from basix_ws_cti.board.pbx_clock import MAX_QUIET, PbxClock, describe_clock_offset
 from basix_ws_cti.calls import CallAnswered, CallEnded, CallStarted, Party
 from basix_ws_cti.calls.model import Call, Phase
+from basix_ws_cti.calls.pbx_clock import MAX_QUIET, PbxClock
 from basix_ws_cti.states import Ringing
 
 SECOND = 1_000_000
@@ -119,11 +119,3 @@ def test_estimate_follows_a_clock_that_is_set_back():
         at = NOW + second * SECOND
         clock.observe(CallAnswered(call(at - HOUR), Party(), 0), at)
     assert clock.offset(Mirror(), (), NOW + 70 * SECOND) == -HOUR
-
-
-def test_offset_is_described_with_its_direction():
-    assert describe_clock_offset(2 * HOUR) == "PBX clock 2:00:00 ahead"
-    assert describe_clock_offset(-90 * SECOND) == "PBX clock 1:30 behind"
-    assert describe_clock_offset(48 * HOUR - SECOND) == "PBX clock 47:59:59 ahead"
-    assert describe_clock_offset(48 * HOUR) == "PBX clock 2 days ahead"
-    assert describe_clock_offset(-20_000 * 24 * HOUR) == "PBX clock 20,000 days behind"

@@ -1,0 +1,1 @@
+"""Alerts: rules over the live figures of queues, and over the feed itself. No I/O, no clock."""

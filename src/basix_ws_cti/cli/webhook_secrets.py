@@ -1,0 +1,39 @@
+"""Secrets of a webhook, from a file or the environment.
+
+They are not arguments, since the list of processes shows arguments to everyone.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from basix_ws_cti._internal.translation import _
+from basix_ws_cti.exceptions import UsageError
+
+from .files import file_error_reason
+
+SECRET_VARIABLE = "BASIX_WEBHOOK_SECRET"  # noqa: S105 - its name
+"""Environment variable with the secrets, separated by spaces."""
+
+
+def read_secrets(file: Path | None) -> list[str]:
+    """Return the secrets in a file, one per line; for ``None``, those in the environment.
+
+    Raises ``UsageError`` if there is none, or the file cannot be read.
+    """
+    if file is None:
+        if secrets := os.environ.get(SECRET_VARIABLE, "").split():
+            return secrets
+        raise UsageError(
+            _("no secret: set {variable}, or pass --secret-file").format(variable=SECRET_VARIABLE)
+        )
+    try:
+        secrets = file.read_text(encoding="utf-8").split()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = file_error_reason(error) if isinstance(error, OSError) else _("it is not UTF-8")
+        message = _("cannot read the secret file {file}: {reason}")
+        raise UsageError(message.format(file=file, reason=reason)) from None
+    if not secrets:
+        raise UsageError(_("the secret file {file} is empty").format(file=file))
+    return secrets

@@ -1,0 +1,168 @@
+"""Decides which access a request has: by a session, by a display link, or free.
+
+The file of accounts and links is read again when it changes. Access that it no longer grants ends
+within ``CHECK_INTERVAL``, with the streams that are open.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from attrs import Factory, define, field
+
+from basix_ws_cti.exceptions import UsageError
+
+from .access import Access
+from .access_file import AccessFile, Account, DisplayLink
+from .passwords import DEFAULT_COST, PasswordHash
+from .sessions import Session, SessionStore
+from .throttle import Throttle
+
+COOKIE = "basix_wallboard"
+"""Name of the cookie with the token of a session or of a display link."""
+
+CHECK_INTERVAL = 2.0
+"""Time between two checks if the file has changed, in seconds."""
+
+# Passwords that are checked at the same time: each takes a core and 32 MiB.
+_PARALLEL_CHECKS = 2
+
+# A password longer than that is no password.
+_LONGEST_TOKEN = 200
+
+_logger = logging.getLogger(__name__)
+
+
+@define(eq=False, kw_only=True)
+class Gatekeeper:
+    """Accounts, display links and sessions of a wallboard."""
+
+    path: Path | None = None
+    """File with accounts and display links; ``None``: everybody has access."""
+
+    allow_commands: bool = False
+    """True: accounts may send commands to the PBX."""
+
+    throttle: Throttle = Factory(Throttle)
+    """Delays of failed logins."""
+
+    _file: AccessFile | None = None
+    _stamp: tuple[int, int, int] | None = None
+    _sessions: SessionStore = field(factory=lambda: SessionStore(time.monotonic))
+    _of_links: dict[str, Session] = Factory(dict)
+    _free: Session = field(init=False)
+    _checks: asyncio.Semaphore = field(factory=lambda: asyncio.Semaphore(_PARALLEL_CHECKS))
+    # Hash that is checked for an unknown name, so that its answer takes as long as that of others.
+    _dummy: PasswordHash = field(
+        factory=lambda: PasswordHash(cost=DEFAULT_COST, salt=os.urandom(16), key=os.urandom(32))
+    )
+
+    def __attrs_post_init__(self) -> None:
+        self._free = Session(Access(with_commands=self.allow_commands), time.monotonic())
+        if self.path is not None:
+            self._read(self.path)
+
+    # -- access --------------------------------------------------------------------------
+
+    def session(self, cookies: Mapping[str, str]) -> Session | None:
+        """Return the session of a request by its cookies; ``None``: a login is needed."""
+        if self._file is None:
+            return self._free
+        token = cookies.get(COOKIE, "")
+        if not token or len(token) > _LONGEST_TOKEN:
+            return None
+        return self._sessions.find(token) or self._session_of_link(self._file.link_of(token))
+
+    def link(self, token: str) -> DisplayLink | None:
+        """Return the display link with a token; ``None``: there is none."""
+        if self._file is None or len(token) > _LONGEST_TOKEN:
+            return None
+        return self._file.link_of(token)
+
+    def _session_of_link(self, link: DisplayLink | None) -> Session | None:
+        if link is None:
+            return None
+        session = self._of_links.get(link.name)
+        if session is None:
+            session = self._of_links[link.name] = Session(Access(link), time.monotonic())
+        return session
+
+    # -- login ---------------------------------------------------------------------------
+
+    async def log_in(self, name: str, password: str, peer: str) -> str | None:
+        """Return the token of a new session; ``None`` if name or password is wrong.
+
+        ``peer``: address of the browser. Repeated failures of it, or of the account, delay the
+        answer.
+        """
+        await self.throttle.delay(name, peer)
+        account = None if self._file is None else self._file.accounts.get(name)
+        expected = self._dummy if account is None else account.password
+        async with self._checks:
+            is_right = await asyncio.to_thread(expected.matches, password)
+        if account is None or not is_right or not self._grants(Access(account)):
+            self.throttle.fail(name, peer)
+            return None
+        self.throttle.succeed(name, peer)
+        return self._sessions.create(Access(account, with_commands=self.allow_commands))
+
+    def log_out(self, cookies: Mapping[str, str]) -> None:
+        """End the session of a request, and its streams."""
+        self._sessions.end(cookies.get(COOKIE, ""))
+
+    # -- changes of the file -------------------------------------------------------------
+
+    async def watch(self) -> None:
+        """Follow changes of the file, forever."""
+        while True:
+            await asyncio.sleep(CHECK_INTERVAL)
+            self.check_file()
+
+    def check_file(self) -> None:
+        """Read the file again if it has changed, and end what it no longer grants.
+
+        A file that cannot be read, or has a mistake, changes nothing: a log record says so.
+        """
+        if self.path is None:
+            return
+        try:
+            if _stamp(self.path) != self._stamp:
+                self._read(self.path)
+        except (OSError, UsageError) as error:
+            _logger.warning("access file ignored: %s", _describe(error))
+            return
+        self._sessions.end_unless(self._grants)
+        for name, session in [*self._of_links.items()]:
+            if not self._grants(session.access):
+                del self._of_links[name]
+                session.end()
+
+    def _read(self, path: Path) -> None:
+        stamp = _stamp(path)
+        self._file = AccessFile.read(path)
+        self._stamp = stamp
+
+    def _grants(self, access: Access) -> bool:
+        """Return True if the file has the account or link, with the same password or token."""
+        file, holder = self._file, access.holder
+        if file is None:
+            return True
+        if isinstance(holder, Account):
+            return file.accounts.get(holder.name) == holder
+        return isinstance(holder, DisplayLink) and file.links.get(holder.name) == holder
+
+
+def _stamp(path: Path) -> tuple[int, int, int]:
+    status = path.stat()
+    return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+def _describe(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return error.strerror or type(error).__name__
+    return str(error)
