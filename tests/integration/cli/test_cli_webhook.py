@@ -12,7 +12,7 @@ import sys
 from datetime import UTC, datetime
 
 import pytest
-from support.cli_runner import environment, run_in_process, start
+from support.cli_runner import environment, run, run_in_process, start
 from support.example_connections import connection_environment
 from support.free_ports import free_port
 from support.paths import EXAMPLES
@@ -79,6 +79,36 @@ async def test_every_event_of_a_recording_arrives_once(day, tmp_path):
     assert f"{len(events)} events delivered" in err
     assert "part-of-the-url" not in err
     in_order(events, sent(receiver.requests))
+    printed = await listen(path, "--calls")
+    data = [json.dumps(one.value["data"]) for one in receiver.requests]
+    assert sorted(data) == sorted(map(json.dumps, printed))
+
+
+async def listen(path, *arguments):
+    """Return the JSON lines that ``listen`` prints for a recording."""
+    options = ("--json", "--timezone", "UTC", "--recording", path, "--recording-speed", "0")
+    done = await asyncio.to_thread(run, "listen", *options, *arguments)
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.mark.slow
+async def test_alerts_are_those_of_listen(day, tmp_path):
+    path, _ = day
+    rules = ["--alerts", "waiting>0", "--alerts", "longest-wait>5s", "--only-alerts"]
+    async with WebhookReceiver() as receiver:
+        code, _, err = await run_webhook(
+            receiver.url, tmp_path / "hook.db", "--recording", path, *rules
+        )
+    assert code == 0, err
+    found = [one.value["data"] for one in receiver.requests]
+    printed = await listen(path, *rules)
+    assert len(printed) >= 2
+    for rule in {one["rule"] for one in printed}:
+        assert [one for one in found if one["rule"] == rule] == [
+            one for one in printed if one["rule"] == rule
+        ]
+    assert len(found) == len(printed)
 
 
 @pytest.mark.slow
@@ -308,6 +338,8 @@ def letters(spool):
         (["--secret-file", "missing"], {}, "cannot read the secret file missing: no such file"),
         (["--event", "hung_up"], SECRETS, "unknown call event 'hung_up'"),
         (["--number", "x"], SECRETS, "--number: expected a telephone number of digits, got 'x'"),
+        (["--alerts", "longest-wait<60"], SECRETS, "longest-wait"),
+        (["--only-alerts"], SECRETS, "--only-alerts needs a rule: add --alerts"),
         (["--max-age", "3"], SECRETS, "--max-age: expected a number and s, m, h or d"),
         (["--receiver-ca-file", "missing"], SECRETS, "cannot load --receiver-ca-file missing: "),
     ],
@@ -322,6 +354,28 @@ def test_invalid_options_are_reported_before_connecting(arguments, env, text, tm
     assert text in done.stderr
     assert "part-of-the-url" not in done.stderr
     assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.slow
+async def test_secret_and_spool_of_a_profile_are_used(day, tmp_path):
+    path, events = day
+    (tmp_path / "secrets").write_text(f"{OTHER_SECRET}\n{SECRET}\n")
+    config = tmp_path / "config.toml"
+    config.write_text("[profiles.crm]\nsecret-file = 'secrets'\nspool = 'crm.db'\n")
+    async with WebhookReceiver() as receiver:
+        arguments = ("--recording", path, "--profile", "crm", "--event", "ended")
+        done = await asyncio.to_thread(
+            run, "webhook", receiver.url, *arguments, env={"BASIX_CONFIG": str(config)}
+        )
+    assert done.returncode == 0, done.stderr
+    assert len(receiver.requests) == sum(kind == "call.ended" for _, kind in events)
+    for secret in (SECRET, OTHER_SECRET):
+        receiver.requests[0].verify(secret)
+    assert (tmp_path / "crm.db").exists()
+    done = run_in_process(
+        "dead-letters", "drop", "--all", "--profile", "crm", env={"BASIX_CONFIG": str(config)}
+    )
+    assert (done.returncode, done.stdout) == (0, "0 dead letters deleted\n")
 
 
 @pytest.mark.parametrize(
