@@ -75,7 +75,7 @@ def open_live_or_followed_source(
     """
     if options.redis is None:
         return open_selected_source(options, on_notice, **client_options)
-    from .missing_package import missing_package
+    from .package_errors import missing_package
     from .redis_options import redis_url
 
     try:

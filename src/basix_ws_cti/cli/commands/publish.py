@@ -67,8 +67,8 @@ def publish_feed(
     redis_ca_file: RedisCaFileOption = None,
 ) -> None:
     """Publish the feed to a Redis stream, until Ctrl-C."""
-    from basix_ws_cti.cli.missing_package import missing_package
     from basix_ws_cti.cli.open_source import selected_pbx_arguments
+    from basix_ws_cti.cli.package_errors import missing_package
     from basix_ws_cti.cli.signals import run_interruptible
 
     try:
