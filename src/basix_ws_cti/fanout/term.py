@@ -151,7 +151,7 @@ class Term:
         self._unconfirmed = NO_ENTRY, NO_ENTRY
         self._since_snapshot = 0
         self._stream_ended_at: int | None = None  # time of the entry before the marker
-        self._began = 0.0  # time of the event loop at the marker
+        self._began = 0.0  # monotonic time of the marker
         self._comparisons = 0
         self._follows_tail = True  # until the states were compared
         self._taken: list[Entry] = []  # out of the journal, and not known to be appended
@@ -194,8 +194,7 @@ class Term:
         parts.feed.is_leading = False
         parts.journal.restore(self._taken)
         self._taken = []
-        parts.tail.reset(self._last)
-        parts.tail.match_after = self._last
+        parts.tail.reset(max(self._last, parts.tail.last))
 
     # -- the beginning of an epoch ----------------------------------------------------
 
