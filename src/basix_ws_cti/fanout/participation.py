@@ -1,4 +1,4 @@
-"""Participation of a publisher that is connected to the PBX: its view of feed and stream. No I/O."""
+"""Participation: the view that a publisher connected to the PBX has of feed and stream. No I/O."""
 
 from __future__ import annotations
 

@@ -9,7 +9,6 @@ journal as they arrive, and a snapshot from time to time.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable
@@ -159,8 +158,10 @@ class Term:
     async def run(self) -> NoReturn:
         """Publish until the term ends, which raises ``TermEnded``."""
         while True:
-            with contextlib.suppress(_StreamReplaced):
+            try:
                 await self._publish_epoch()
+            except _StreamReplaced as error:
+                _logger.warning("fan-out: stream replaced: newest entry %s", error.newest)
 
     async def _publish_epoch(self) -> NoReturn:
         try:
@@ -366,7 +367,6 @@ class Term:
             if newest.epoch > self._epoch:
                 _logger.warning("fan-out: deposed by epoch %d", newest.epoch)
                 raise TermEnded("deposed")
-            _logger.warning("fan-out: the stream was replaced; its newest entry is %s", newest)
             raise _StreamReplaced(newest)
         self._snapshot = snapshot
         self._note_appended(new)
