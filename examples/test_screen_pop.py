@@ -1,7 +1,7 @@
 """Test of a CRM screen pop against the simulated PBX of the ``basix_pbx`` fixture.
 
-Run it with ``pytest examples/test_screen_pop.py``. ``pop_up`` is the integration under test: it
-shows the caller when a phone starts to ring.
+Install ``pytest`` and ``pytest-asyncio``, and run it with ``pytest examples/test_screen_pop.py``.
+``pop_up`` is the integration under test: it shows the caller when a phone starts to ring.
 """
 
 from __future__ import annotations

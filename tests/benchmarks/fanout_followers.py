@@ -25,7 +25,7 @@ from support.stream_source import StreamSource
 
 from basix_ws_cti.elements import Channel
 from basix_ws_cti.fanout import Follower
-from basix_ws_cti.fanout.entries import encode
+from basix_ws_cti.fanout.entry_encoder import encode
 from basix_ws_cti.fanout.stream import EntryId
 from basix_ws_cti.mirror.changes import Changed
 from basix_ws_cti.states import Ringing

@@ -7,7 +7,8 @@ import time
 import attrs
 
 from basix_ws_cti.elements import Channel, User
-from basix_ws_cti.fanout.entries import Entry, encode, encode_epoch, encode_snapshot
+from basix_ws_cti.fanout.entries import Entry
+from basix_ws_cti.fanout.entry_encoder import encode, encode_epoch, encode_snapshot
 from basix_ws_cti.fanout.stream import NO_ENTRY, EntryId, leader_key
 from basix_ws_cti.messages import InitialInfo
 from basix_ws_cti.mirror.changes import Added, Changed, Removed
@@ -85,6 +86,16 @@ class StreamSource:
         )
         self.mirror.apply(InitialInfo("channel", legs))
         self.append(Removed("channel", leg))
+
+    def save(self):
+        """Return a function that replaces the stream by its present contents, as from a backup."""
+        dump, last, snapshot = self._redis.dump(self._name), self.last, self.snapshot
+
+        def restore():
+            self._redis.restore(self._name, 0, dump, replace=True)
+            self.last, self.snapshot = last, snapshot
+
+        return restore
 
     def trim(self, keep=1):
         """Remove all but the newest entries."""

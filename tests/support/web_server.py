@@ -14,20 +14,20 @@ class BrowserStream:
     """Stream of server-sent events, read by hand from a socket."""
 
     def __init__(self, reader, writer):
-        self._reader, self.writer = reader, writer
+        self.reader, self.writer = reader, writer
         self.head = ""
 
     async def read_head(self):
         """Read status line and headers, and return them as text."""
-        self.head = (await self._reader.readuntil(b"\r\n\r\n")).decode()
+        self.head = (await self.reader.readuntil(b"\r\n\r\n")).decode()
         return self.head
 
     async def frames(self):
         """Yield id, event and content of each event until the stream ends."""
         text = ""
-        while size := int((await self._reader.readline()).strip() or b"0", 16):
-            text += (await self._reader.readexactly(size)).decode()
-            await self._reader.readexactly(2)
+        while size := int((await self.reader.readline()).strip() or b"0", 16):
+            text += (await self.reader.readexactly(size)).decode()
+            await self.reader.readexactly(2)
             end = text.rfind("\n\n") + 2
             for frame in parse_frames(text[:end]) if end > 1 else ():
                 yield frame
@@ -36,7 +36,7 @@ class BrowserStream:
     async def wait_for_end(self):
         """Read until the server ends the response or the connection."""
         with contextlib.suppress(ConnectionError):
-            while await self._reader.read(65536):
+            while await self.reader.read(65536):
                 pass
 
 

@@ -74,7 +74,7 @@ class Sender:
         *,
         connections: int,
     ) -> None:
-        self.counts = SendCounts()
+        self.counts: SendCounts = SendCounts()
         self._spool = spool
         self._receiver = receiver
         self._signer = signer
@@ -186,7 +186,8 @@ class Sender:
 
 def _delete_delivered(spool: Spool, seq: int) -> None:
     """Delete an event, and report dropped events to the receiver, which is available again."""
-    spool.delete(seq)
+    if not spool.delete(seq):
+        spool.uncount_dropped()
     missed = spool.fact("unreported", 0)
     if not missed or spool.fill_level > 1 - _FREE_FOR_REPORT:
         return

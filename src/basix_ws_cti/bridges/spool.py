@@ -279,6 +279,11 @@ class Spool:
         self._release(row[0])
         return True
 
+    def uncount_dropped(self) -> None:
+        """Note that one dropped event is not missing: it was being sent, and has arrived."""
+        self.set_fact("dropped", max(0, self.fact("dropped", 0) - 1))
+        self.set_fact("unreported", max(0, self.fact("unreported", 0) - 1))
+
     def postpone(self, seq: int, due: float) -> None:
         """Count a failed attempt, and set the time of the next one."""
         self._connection.execute(

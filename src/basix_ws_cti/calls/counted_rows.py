@@ -123,6 +123,20 @@ class CountedRows:
         if call.ended is None:
             self._open[call.id] = rows
 
+    def restore(
+        self,
+        call_id: str,
+        waits: Iterable[QueueWait],
+        participations: Iterable[Participation],
+    ) -> None:
+        """Take the rows of a call that has ended, unless it is known as one that goes on."""
+        if call_id not in self._open:
+            rows = CallRows(
+                tuple(filter(counts_in_queue, waits)),
+                tuple(filter(counts_for_agent, participations)),
+            )
+            self._replace(call_id, rows)
+
     def lose(self, active: Collection[str]) -> None:
         """Note that of all calls only ``active`` ones go on; the ends of the others were lost."""
         lost = [call_id for call_id in self._open if call_id not in active]

@@ -29,6 +29,7 @@ from .counted_rows import LASTS, CountedRows
 from .events import CallEnded, CallEvent
 from .figures import LONGEST_DAY, SECOND, AgentFigures, QueueFigures, RowTime, Thresholds
 from .model import Call
+from .participation import Participation
 from .queue_wait import QueueWait
 
 # Rows kept per group and per user: a thousand a minute for an hour.
@@ -135,6 +136,18 @@ class QueueStats:
                 self._note_end(call)
             else:
                 self._active[call.id] = self._changed[call.id] = call
+
+    def restore(
+        self,
+        call_id: str,
+        waits: Iterable[QueueWait],
+        participations: Iterable[Participation],
+    ) -> None:
+        """Count the rows of a call that has ended, from a call log.
+
+        A call counts once, also if the events reported its end, too.
+        """
+        self._rows.restore(call_id, waits, participations)
 
     def restart(self, calls: Iterable[Call]) -> None:
         """Take ``calls`` as the active calls, after a ``Lagged`` item or a late start.

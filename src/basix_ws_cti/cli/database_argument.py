@@ -20,12 +20,3 @@ def reject_password(database: str) -> None:
                 "put it into ~/.pgpass, or set PGPASSWORD"
             )
         )
-
-
-def missing_package(error: ModuleNotFoundError, extra: str) -> UsageError:
-    """Return the error for a package that is not installed, which an extra would install."""
-    return UsageError(
-        _("this command needs the package {package}: pip install 'basix_ws_cti[{extra}]'").format(
-            package=error.name, extra=extra
-        )
-    )

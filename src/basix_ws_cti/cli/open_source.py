@@ -75,12 +75,13 @@ def open_live_or_followed_source(
     """
     if options.redis is None:
         return open_selected_source(options, on_notice, **client_options)
-    from .redis_options import missing_package, redis_url
+    from .missing_package import missing_package
+    from .redis_options import redis_url
 
     try:
         from basix_ws_cti.sources.followed import open_followed_source
     except ModuleNotFoundError as error:
-        raise missing_package(error) from None
+        raise missing_package(error, "fanout") from None
     return open_followed_source(
         redis=redis_url(options.redis),
         stream=options.redis_stream,

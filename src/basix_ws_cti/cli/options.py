@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from attrs import field, frozen
 
+from basix_ws_cti._internal.stream_defaults import DEFAULT_NAME
 from basix_ws_cti._internal.translation import _
 from basix_ws_cti.exceptions import UsageError
 
@@ -338,7 +339,7 @@ class SourceOptions(ConnectionOptions):
         _further_option(
             "--redis-stream", _("Name of the publisher's stream in Redis."), metavar="NAME"
         ),
-    ] = "basix"
+    ] = DEFAULT_NAME
 
     def __attrs_post_init__(self) -> None:
         given = {

@@ -1,4 +1,4 @@
-"""Address of the Redis server that carries a feed, as the command line takes it.
+"""Options about the Redis server that carries a feed.
 
 The password is not part of the URL, since the list of processes shows arguments to everyone:
 ``BASIX_REDIS_PASSWORD`` provides it.
@@ -8,13 +8,32 @@ from __future__ import annotations
 
 import os
 import re
+from pathlib import Path
+from typing import Annotated
 from urllib.parse import quote
+
+import typer
 
 from basix_ws_cti._internal.translation import _
 from basix_ws_cti.exceptions import UsageError
 
 PASSWORD_VARIABLE = "BASIX_REDIS_PASSWORD"  # noqa: S105 - its name
 """Environment variable with the password."""
+
+RedisStreamOption = Annotated[
+    str, typer.Option("--redis-stream", metavar="NAME", help=_("Key of the stream in Redis."))
+]
+"""Name of the stream."""
+
+RedisCaFileOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--redis-ca-file",
+        metavar="FILE",
+        help=_("PEM file with the certificate of a private CA to trust for Redis."),
+    ),
+]
+"""CA to trust for ``rediss://``; ``None``: the system's."""
 
 _PASSWORD_IN_URL = re.compile(r"://[^/@]*:[^/@]*@")
 _AUTHORITY = re.compile(r"://(?:([^/@]*)@)?")
@@ -36,13 +55,4 @@ def redis_url(url: str) -> str:
         return url
     return _AUTHORITY.sub(
         lambda match: f"://{match[1] or ''}:{quote(password, safe='')}@", url, count=1
-    )
-
-
-def missing_package(error: ModuleNotFoundError) -> UsageError:
-    """Return the error for a missing package of the extra ``fanout``."""
-    return UsageError(
-        _("Redis needs the package {name}: pip install 'basix_ws_cti[fanout]'").format(
-            name=error.name
-        )
     )

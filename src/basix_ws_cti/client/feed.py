@@ -9,7 +9,7 @@ from typing import Any, Protocol, Self, TypeVar
 from basix_ws_cti.alerts.rule import Alert, AlertRule
 from basix_ws_cti.calls.events import CallEvent
 from basix_ws_cti.calls.model import Call
-from basix_ws_cti.messages import Message
+from basix_ws_cti.messages import Message, UnknownMessage
 from basix_ws_cti.mirror.changes import Added, Change, Changed, Gap, Lagged, Removed
 from basix_ws_cti.mirror.mirror import Mirror
 from basix_ws_cti.session.status import ClientState, Stats
@@ -126,6 +126,11 @@ class Feed(Protocol):
         """See ``Client``."""
 
     def on_msg(self, callback: Callable[[str], object]) -> Callable[[], None]:
+        """See ``Client``."""
+
+    def on_unknown_message(
+        self, callback: Callable[[UnknownMessage], object]
+    ) -> Callable[[], None]:
         """See ``Client``."""
 
     async def __aenter__(self) -> Self:

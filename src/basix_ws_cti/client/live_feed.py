@@ -10,6 +10,7 @@ import asyncio
 import itertools
 from collections.abc import Callable, Mapping
 from functools import partial
+from operator import attrgetter
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar, cast
 
@@ -20,7 +21,14 @@ from basix_ws_cti.alerts.rule import Alert, AlertRule
 from basix_ws_cti.calls.events import CallEvent
 from basix_ws_cti.calls.model import Call
 from basix_ws_cti.exceptions import UsageError, printable
-from basix_ws_cti.messages import InfoEvent, InitialInfo, Message, Msg, SystemMsg
+from basix_ws_cti.messages import (
+    InfoEvent,
+    InitialInfo,
+    Message,
+    Msg,
+    SystemMsg,
+    UnknownMessage,
+)
 from basix_ws_cti.mirror.changes import Added, Change, Changed, Gap, Lagged, Removed
 from basix_ws_cti.mirror.mirror import Mirror
 from basix_ws_cti.mirror.snapshot import QUIET_TIME
@@ -396,7 +404,10 @@ class LiveFeed(NotPicklable):
     ) -> Callable[[], None]:
         """Call ``callback(element_name, elements)`` as ``MessageParser`` does."""
         return self._on_message(
-            InitialInfo, callback, lambda m: (m.element_name, m.elements), "element_name, elements"
+            InitialInfo,
+            callback,
+            attrgetter("element_name", "elements"),
+            "element_name, elements",
         )
 
     def on_info_event(self, callback: Callable[[str, Any, str], object]) -> Callable[[], None]:
@@ -404,7 +415,7 @@ class LiveFeed(NotPicklable):
         return self._on_message(
             InfoEvent,
             callback,
-            lambda m: (m.element_name, m.element, m.event_name),
+            attrgetter("element_name", "element", "event_name"),
             "element_name, element, event_name",
         )
 
@@ -415,6 +426,12 @@ class LiveFeed(NotPicklable):
     def on_msg(self, callback: Callable[[str], object]) -> Callable[[], None]:
         """Call ``callback(text)`` as ``MessageParser`` does."""
         return self._on_message(Msg, callback, lambda m: (m.text,), "text")
+
+    def on_unknown_message(
+        self, callback: Callable[[UnknownMessage], object]
+    ) -> Callable[[], None]:
+        """Call ``callback(message)`` for each message that this version does not know."""
+        return self._on_message(UnknownMessage, callback, lambda m: (m,), "message")
 
     def _on_message(
         self,

@@ -4,13 +4,16 @@
   ``client_feed``, ``journal``, ``stream_writer``, ``stream_tail`` and ``stream_state``: its parts.
 - ``follower``: ``Follower``, which reads the feed; ``follow_loop``: its connections;
   ``entry_player``: entries applied to a session.
-- ``entries``, ``element_json``: the format of the entries; ``stream``: ids and links of entries.
+- ``anonymising``: ``AnonymisingConnector``, which replaces personal data.
+- ``entries``, ``entry_encoder``, ``entry_decoder``, ``element_json``: the format of the entries;
+  ``stream``: ids and links of entries.
 - ``redis_address``, ``redis_connection``: access to the server.
 
 Needs the extra ``fanout``.
 """
 
+from .anonymising import AnonymisingConnector
 from .follower import Follower
 from .publisher import Publisher, PublisherStatus
 
-__all__ = ["Follower", "Publisher", "PublisherStatus"]
+__all__ = ["AnonymisingConnector", "Follower", "Publisher", "PublisherStatus"]

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+import attrs
+
 from basix_ws_cti.calls.events import CallEvent
 from basix_ws_cti.client.client import Client
 from basix_ws_cti.messages import Msg, SystemMsg
 from basix_ws_cti.mirror.changes import Change, Gap, Lagged, Removed
 from basix_ws_cti.mirror.mirror import Mirror
-from basix_ws_cti.session.status import ClientState, Stopped, Synced, Syncing
+from basix_ws_cti.session.status import ClientState, Disconnected, Stopped, Synced, Syncing
 
-from .entries import encode, encode_elements
+from .entries import Entry, RelayedError
+from .entry_encoder import encode, encode_elements
 from .journal import Item, Journal, PendingSnapshot
 
 
@@ -22,15 +25,24 @@ class ClientFeed:
     - ``client``: not entered yet, so that no call is missed.
     - ``journal``: starts anew with each connection while this publisher does not lead.
     - ``on_news``: called after items were added, and for each state of the client.
+    - ``with_error_texts``: False leaves the texts of errors out of states and gaps.
 
     Changes that follow from a snapshot are left out: the journal starts with the state after it,
     or, of a leader, contains a gap and the whole snapshot.
     """
 
-    def __init__(self, client: Client, journal: Journal, on_news: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        client: Client,
+        journal: Journal,
+        on_news: Callable[[], None],
+        *,
+        with_error_texts: bool = True,
+    ) -> None:
         self._client = client
         self._journal = journal
         self._on_news = on_news
+        self._with_error_texts = with_error_texts
         # State of the last complete snapshot, until the changes that led to it were delivered.
         self._baseline: Mirror | None = None
         self._resent_kinds: set[str] = set()  # of elements without keys, which have no entries
@@ -43,12 +55,22 @@ class ClientFeed:
         client.on_state(self._add_state)
         client.on_system_msg(lambda text: self._add(encode(SystemMsg(text))))
         client.on_msg(lambda text: self._add(encode(Msg(text))))
+        client.on_unknown_message(lambda message: self._add(encode(message)))
 
     def snapshot(self, *, is_takeover: bool = False) -> PendingSnapshot:
         """Return a snapshot of this moment, with the state after all items of the journal."""
         self._flush()
         calls = tuple(self._client.calls.values())
         return PendingSnapshot(self._client.mirror.copy(), calls, is_takeover)
+
+    def encode_report(self, report: Gap | ClientState) -> Entry:
+        """Return the entry of a gap or a state, with or without the text of its reason."""
+        if isinstance(report, Gap | Disconnected) and report.reason is not None:
+            reason = report.reason
+            if not self._with_error_texts:
+                reason = RelayedError(type(reason).__name__, "")
+            return encode(attrs.evolve(report, reason=reason))
+        return encode(report)
 
     def _add(self, item: Item) -> None:
         self._journal.add(item)
@@ -59,7 +81,7 @@ class ClientFeed:
             return
         if isinstance(change, Gap):
             if self.is_leading:
-                self._journal.add(encode(change))
+                self._journal.add(self.encode_report(change))
                 self._add(self.snapshot())
             else:
                 self._restart()
@@ -99,7 +121,7 @@ class ClientFeed:
         if isinstance(state, Synced):
             self._baseline = self._client.mirror.copy()
         if self.is_leading and not isinstance(state, Stopped):
-            self._journal.add(encode(state))
+            self._journal.add(self.encode_report(state))
         self._on_news()
 
 

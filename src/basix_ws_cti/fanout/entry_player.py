@@ -23,6 +23,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
+import attrs
+
 from basix_ws_cti.elements import Element
 from basix_ws_cti.messages import InfoEvent, InitialInfo, Msg, SystemMsg, UnknownMessage
 from basix_ws_cti.mirror.changes import Gap
@@ -45,8 +47,8 @@ from .entries import (
     RelayedError,
     SnapshotElements,
     SnapshotEnded,
-    decode,
 )
+from .entry_decoder import decode
 from .stream import EntryId, follows
 
 # Entries that concern neither the state nor the messages of the feed.
@@ -171,7 +173,9 @@ class EntryPlayer:
                     state = Disconnected(reason or _UNKNOWN, None, last_heard=started)
                     yield from self._publisher_lost(state)
                 if self._loss is not None:  # else it is an old one, or part of a longer gap
-                    self._gap = report
+                    # Another publisher may have reported one, and not completed its snapshot.
+                    first = started if self._gap is None else min(self._gap.started, started)
+                    self._gap = attrs.evolve(report, started=first)
             case Disconnected():
                 yield from self._publisher_lost(report)
             case Stopped(reason):  # a follower goes on: another publisher may take over
@@ -277,7 +281,8 @@ class EntryPlayer:
             return
         started, reason = loss.last_heard, loss.reason
         if gap is not None:
-            started, reason = gap.started, gap.reason or reason
+            started = gap.started if started is None else min(started, gap.started)
+            reason = gap.reason or reason
         self._session.lost(reason, self._now, None if started is None else started.timestamp())
 
 

@@ -16,7 +16,8 @@ from basix_ws_cti.calls.model import Call
 from basix_ws_cti.elements import EndUser, EndUsers, OtherInfo, Target
 from basix_ws_cti.parsing.record_decoder import ELEMENTS
 
-from .entries import VERSION, event_name
+from .entries import VERSION
+from .entry_encoder import event_name
 
 _TEXT = {"type": "string"}
 _COUNT = {"type": "integer", "minimum": 0}

@@ -31,7 +31,8 @@ from basix_ws_cti.session.status import (
     Syncing,
 )
 
-from .entries import EntryError, received
+from .entries import EntryError
+from .entry_decoder import received
 from .entry_player import EntryPlayer
 from .redis_connection import RedisConnection
 from .stream import NO_ENTRY, EntryId, leader_key
@@ -44,6 +45,10 @@ the stream is still the same, and that a publisher leads it."""
 
 # Seconds without a leader after which the state counts as stale. A takeover needs up to 3 s.
 LEADER_TIMEOUT: Final = 5.0
+
+# Seconds to wait for a new epoch after the stream was reset to an older state. The leader begins it
+# within 3 s, unless its clock was behind that of the last one.
+_RESET_TIME: Final = 5.0
 
 # Seconds between two attempts to find a snapshot to start with.
 _POLL_TIME: Final = 0.25
@@ -106,6 +111,8 @@ class FollowLoop:
         self._target = NO_ENTRY  # the newest entry when reading began
         self._is_at_marker = False  # the last entry began an epoch, which may go on with a gap
         self._leader_seen = -math.inf  # event-loop time at which there was a leader
+        self._old_epoch = -1  # last epoch of a stream that was reset to an older state
+        self._reset_seen = -math.inf  # event-loop time at which that was noticed
         self._reported: set[str] = set()  # texts of unreadable entries
         self._slice: TimeSlice
         self._deliver: dict[type[Any], Callable[[Any], object]] = {
@@ -240,6 +247,8 @@ class FollowLoop:
         if newest is None:
             raise _MissedError(self._error("missed", "the stream was deleted"))
         if newest < position:
+            # Its state is old until a publisher has compared it with the PBX.
+            self._old_epoch, self._reset_seen = newest.epoch, self._slice.now
             raise _MissedError(self._error("missed", "the stream was reset to an older state"))
         return newest
 
@@ -247,7 +256,7 @@ class FollowLoop:
         """Show the state as current, once the newest entry has been read and there is a leader."""
         position = self._player.position
         is_behind = position is None or position < self._target or self._is_at_marker
-        if is_behind or isinstance(self._state.current, Synced):
+        if is_behind or self._is_old(position) or isinstance(self._state.current, Synced):
             return
         if not await self._is_led():
             self._show_loss(self._no_publisher())
@@ -255,6 +264,12 @@ class FollowLoop:
         await self._process(self._player.caught_up())
         if self._player.is_current and not isinstance(self._state.current, Synced):
             self._enter(Synced())
+
+    def _is_old(self, position: EntryId | None) -> bool:
+        """Return True if the stream was reset, and no publisher has continued it yet."""
+        if position is not None and position.epoch > self._old_epoch:
+            self._old_epoch = -1
+        return self._old_epoch >= 0 and self._slice.now - self._reset_seen < _RESET_TIME
 
     # -- entries ----------------------------------------------------------------------
 

@@ -45,7 +45,7 @@ _CALL_KEY: Final = '"key":'
 _MAX_AHEAD: Final = 10_000
 
 # Types of entries that all publishers of a feed make alike.
-MATCHED_TYPES: Final = frozenset({"element", "elements", "call", "system_msg", "msg"})
+MATCHED_TYPES: Final = frozenset({"element", "elements", "call", "system_msg", "msg", "unknown"})
 
 
 @frozen

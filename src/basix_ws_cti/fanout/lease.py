@@ -34,6 +34,15 @@ redis.call('PEXPIRE', KEYS[1], ARGV[3])
 return 1
 """
 
+# Keys: lease to take, lease to give up. Arguments: value, milliseconds, start of the value to give
+# up. One step: nobody ever sees the same publisher as leader and as its own standby.
+_EXCHANGE: Final = """
+if not redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return 0 end
+local old = redis.call('GET', KEYS[2])
+if old and string.find(old, ARGV[3], 1, true) == 1 then redis.call('DEL', KEYS[2]) end
+return 1
+"""
+
 _RELEASE: Final = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 return redis.call('DEL', KEYS[1])
@@ -88,6 +97,27 @@ class Lease:
         )
         if answer is None:
             return False
+        self.token = token
+        self._deadline = asked + self._ttl
+        return self.is_held
+
+    async def exchange(self, other: Lease) -> bool:
+        """Take this lease as ``acquire`` does, and give up another one in the same step.
+
+        If somebody holds this lease, nothing changes and the result is False. Raises
+        ``RedisFeedError``.
+        """
+        if not other.token:
+            return await self.acquire()
+        token = f"{self._owner}:{secrets.token_hex(8)}"
+        asked = self._clock()
+        answer = await self._connection.execute(
+            *("EVAL", _EXCHANGE, 2, self._key, other._key),
+            *(token, round(self._ttl * 1000), other.token.removesuffix(READY)),
+        )
+        if answer != 1:
+            return False
+        other.token, other._deadline = "", -1.0
         self.token = token
         self._deadline = asked + self._ttl
         return self.is_held

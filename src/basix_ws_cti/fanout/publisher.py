@@ -18,6 +18,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import os
 import socket
 import time
@@ -28,29 +29,25 @@ from typing import Any, Final, Literal, NoReturn
 
 from attrs import frozen
 
-from basix_ws_cti._internal.arguments import check_filled_text
+from basix_ws_cti._internal.arguments import check_bool, check_filled_text
 from basix_ws_cti._internal.callables import check_function
+from basix_ws_cti._internal.stream_defaults import DEFAULT_MAX_ENTRIES, DEFAULT_NAME, MIN_ENTRIES
 from basix_ws_cti.client.client import Client
 from basix_ws_cti.exceptions import ClientClosed, RedisFeedError, UsageError
 from basix_ws_cti.session.status import ClientState, Stopped
 
 from .client_feed import ClientFeed
+from .command_executor import CommandExecutor, MakeApi
 from .journal import MAX_ITEMS, Journal
-from .lease import READY, RENEW_INTERVAL, REPLY_TIMEOUT, Lease
+from .lease import READY, RENEW_INTERVAL, REPLY_TIMEOUT, TTL, Lease
 from .redis_address import RedisAddress
 from .redis_connection import RedisConnection
-from .stream import DEFAULT_NAME, check_name, leader_key, standby_key
+from .stream import NO_ENTRY, check_name, leader_key, standby_key
 from .stream_tail import StreamTail
 from .stream_writer import StreamWriter
 from .term import Term, TermEnded, TermParts, TermStats
 
 _logger = logging.getLogger(__name__)
-
-DEFAULT_MAX_ENTRIES: Final = 50_000
-"""Default number of entries that the stream keeps."""
-
-MIN_ENTRIES: Final = 1000
-"""Smallest value of ``max_entries`` and ``max_pending``."""
 
 # Part of the stream after which a snapshot is due.
 _SNAPSHOT_SHARE: Final = 10
@@ -68,8 +65,18 @@ _RENEW_AGAIN: Final = 0.1
 # lasts, so that it is not a lease of its own that it cannot renew any more.
 _PLACE_GRACE: Final = 3.0
 
-# Seconds after which a living leader has appended what happened before this publisher connected.
-_OVERLAP: Final = 1.0
+# Seconds for which somebody must have led without an event of the PBX until this publisher relies
+# on the leader for what happened before it connected. Longer than a lease lasts: a leader that was
+# stopped at the beginning cannot have renewed it. An event that both have received is a quicker
+# proof.
+_OVERLAP: Final = TTL + 1.0
+
+# Seconds after an outage of Redis for which a publisher that has missed something does not lead.
+# The last leader, which has missed nothing, asks for its lease again in this time.
+_PRECEDENCE: Final = 2.0
+
+# Seconds without the state of the PBX after which a leader hands over to a standby that has it.
+_UNSYNCED_TIME: Final = 1.0
 
 # Seconds for which a standby keeps an item that it does not find in the stream while somebody
 # leads. If the leader could not append it for so long, the comparison of the states at the takeover
@@ -109,8 +116,14 @@ class Publisher:
       a gap and a snapshot replace all of them.
     - ``name``: name of this publisher, which is shown in Redis; ``None``: host and process.
     - ``on_status``: called with each new status.
+    - ``with_error_texts``: False leaves the texts of errors out of the stream, which may quote
+      the PBX. For clients with an ``AnonymisingConnector``.
     - ``ca_file``: PEM file of the CA to trust for ``rediss://``; ``None``: the system's.
     - ``allow_insecure``: allow ``redis://``, which is not encrypted, to another machine.
+    - ``allow_commands``: execute the commands of followers while this publisher leads. Each program
+      that may write to Redis can then control calls.
+    - ``make_api``: returns the HTTP API for ``call_user`` of followers, such as a new ``HttpApi``;
+      ``None``: that command fails.
 
     Raises ``UsageError`` for arguments that cannot work.
     """
@@ -125,23 +138,32 @@ class Publisher:
         max_pending: int = MAX_ITEMS,
         name: str | None = None,
         on_status: Callable[[PublisherStatus], object] | None = None,
+        with_error_texts: bool = True,
         ca_file: Path | None = None,
         allow_insecure: bool = False,
+        allow_commands: bool = False,
+        make_api: MakeApi | None = None,
     ) -> None:
         address = RedisAddress.parse(redis, allow_insecure=allow_insecure)
         self._stream = check_name(stream)
         _check_count("max_entries", max_entries)
         _check_count("max_pending", max_pending)
+        check_bool("with_error_texts", with_error_texts)
         check_function("make_client", make_client)
         check_function("on_status", on_status, "status", optional=True)
         if name is not None:
             check_filled_text("name", name)
+        check_bool("allow_commands", allow_commands)
+        check_function("make_api", make_api, optional=True)
+        self._allow_commands = allow_commands
+        self._make_api = make_api
         self._make_client = make_client
         self._on_status = on_status
         self._max_pending = max_pending
+        self._with_error_texts = with_error_texts
         self._name = name or f"{socket.gethostname()}:{os.getpid()}"
         self._address = address
-        connect = partial(RedisConnection, address, ca_file=ca_file)
+        self._connect = connect = partial(RedisConnection, address, ca_file=ca_file)
         self._lease_connection = connect(timeout=REPLY_TIMEOUT)
         self._connection = connect()
         self._leader = Lease(self._lease_connection, leader_key(stream), owner=self._name)
@@ -155,6 +177,7 @@ class Publisher:
         self._problem: RedisFeedError | None = None
         self._status: PublisherStatus | None = None  # the last one that was reported
         self._refused_since: float | None = None
+        self._failed_at = -math.inf  # monotonic time of the last failure of Redis
 
     def __repr__(self) -> str:
         return f"<Publisher {self._stream} at {self._address}, {self._role}>"
@@ -200,7 +223,7 @@ class Publisher:
                     return
                 self._set(role="cold", problem=None)
             except RedisFeedError as error:
-                self._set(problem=error)
+                self._note_failure(error)
             await asyncio.sleep(_COLD_INTERVAL)
 
     async def _take_part(self) -> None:
@@ -208,7 +231,8 @@ class Publisher:
         client = self._make_client()
         journal = Journal(time.monotonic, max_items=self._max_pending)
         tail = StreamTail(self._connection, self._stream, journal)
-        participation = _Participation(client, journal, tail, self._news)
+        feed = ClientFeed(client, journal, self._news.set, with_error_texts=self._with_error_texts)
+        participation = _Participation(client, journal, tail, feed)
         client.on_state(lambda _: self._set())
         with contextlib.suppress(RedisFeedError):  # else the first turn reports it
             await participation.tail.catch_up()
@@ -224,7 +248,8 @@ class Publisher:
                             return
                         self._set(problem=None)
                     except RedisFeedError as error:
-                        self._set(problem=error)
+                        participation.note_vacancy()
+                        self._note_failure(error)
                     await asyncio.sleep(_STANDBY_INTERVAL)
         finally:
             self._participation = None
@@ -232,8 +257,8 @@ class Publisher:
     async def _take_turn(self, own: _Participation) -> bool:
         """Lead if nobody else does, else follow; return False if the place is taken."""
         own.note_restart()
-        if own.client.is_synced:
-            if await self._leader.acquire():
+        if own.client.is_synced and await self._may_lead(own):
+            if await self._leader.exchange(self._place):  # for the next standby
                 await self._lead(own)
                 return True
             own.note_leader()
@@ -241,6 +266,16 @@ class Publisher:
             return False
         await own.tail.catch_up()
         return True
+
+    async def _may_lead(self, own: _Participation) -> bool:
+        """Return True unless somebody leads, or should do so because this one misses something."""
+        if own.covers or own.tail.last == NO_ENTRY:
+            return True
+        if await self._leader.holder() is not None:
+            own.note_leader()
+            return False
+        own.note_vacancy()
+        return time.monotonic() - self._failed_at >= _PRECEDENCE
 
     async def _keep_place(self, *, is_ready: bool) -> bool:
         suffix = READY if is_ready else ""
@@ -274,6 +309,7 @@ class Publisher:
         term = Term(parts, covers=own.covers)
         renewing = asyncio.create_task(self._renew(own.client), name="basix_ws_cti lease")
         publishing = asyncio.create_task(term.run(), name="basix_ws_cti fan-out")
+        executing = self._execute_commands(own.client)
         try:
             await asyncio.wait({renewing, publishing}, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
@@ -283,7 +319,9 @@ class Publisher:
         finally:
             await _cancel(renewing)
             await _cancel(publishing)
-            own.covers = own.covers or term.has_taken_over
+            if executing is not None:
+                await _cancel(executing)
+            own.covers = term.covers
             await self._release(self._leader)
         self._refused_since = None
         self._set(role="standby")
@@ -294,10 +332,17 @@ class Publisher:
             elif error is not None:
                 raise error
 
+    def _execute_commands(self, client: Client) -> asyncio.Task[NoReturn] | None:
+        """Start to execute the commands of followers; ``None``: that is not allowed."""
+        if not self._allow_commands:
+            return None
+        executor = CommandExecutor(
+            self._connect, self._stream, self._leader.token, client, self._make_api
+        )
+        return asyncio.create_task(executor.run(), name="basix_ws_cti commands")
+
     async def _renew(self, client: Client) -> None:
         """Renew the leader's lease until it is lost, or somebody else should lead."""
-        with contextlib.suppress(RedisFeedError):
-            await self._place.release()  # for the next standby
         pause = RENEW_INTERVAL
         unsynced_since: float | None = None
         while not isinstance(client.state, Stopped):
@@ -308,7 +353,7 @@ class Publisher:
                 pause = RENEW_INTERVAL
                 now = time.monotonic()
                 unsynced_since = None if client.is_synced else unsynced_since or now
-                is_unsynced = unsynced_since is not None and now - unsynced_since > _OVERLAP
+                is_unsynced = unsynced_since is not None and now - unsynced_since > _UNSYNCED_TIME
                 if is_unsynced and await self._is_standby_ready(self._lease_connection):
                     return
             except RedisFeedError as error:
@@ -336,6 +381,10 @@ class Publisher:
         with contextlib.suppress(RedisFeedError):
             await lease.release()
 
+    def _note_failure(self, error: RedisFeedError) -> None:
+        self._failed_at = time.monotonic()
+        self._set(problem=error)
+
     def _set(self, **changed: Any) -> None:
         """Change role or problem, and report the status if it is another one."""
         self._role = changed.get("role", self._role)
@@ -352,19 +401,24 @@ class _Participation:
     """Connection to the PBX of a publisher that is no longer cold, with journal and stream."""
 
     def __init__(
-        self, client: Client, journal: Journal, tail: StreamTail, news: asyncio.Event
+        self, client: Client, journal: Journal, tail: StreamTail, feed: ClientFeed
     ) -> None:
         self.client = client
         self.journal = journal
         self.tail = tail
-        self.feed = ClientFeed(client, journal, news.set)
+        self.feed = feed
         self.covers = False
         """True if the journal has everything that the stream may lack."""
         self._restarts = 0
+        self._breaks = tail.breaks
         self._started = time.monotonic()
 
     def note_restart(self) -> None:
-        """Notice that the journal has started anew."""
+        """Notice that the journal has started anew, or that entries of the stream are gone."""
+        if self._breaks != self.tail.breaks:
+            self._breaks = self.tail.breaks
+            self._started = time.monotonic()
+            self.covers = self.journal.has_matched = False
         if self.journal.has_overflowed:
             self.journal.clear()
         elif self._restarts == self.feed.restarts:
@@ -374,6 +428,10 @@ class _Participation:
         self._started = time.monotonic()
         self.covers = False
         self.tail.match_after = self.tail.last
+
+    def note_vacancy(self) -> None:
+        """Notice that nobody leads, as far as it is known."""
+        self._started = time.monotonic()
 
     def note_leader(self) -> None:
         """Notice that another publisher leads, which has appended what came before the journal."""

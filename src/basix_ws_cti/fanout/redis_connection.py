@@ -73,6 +73,9 @@ _TEXTS = {
 # Errors that are answers to a question.
 _ANSWERS = ("no such key", "equal or smaller")
 
+# Name of the command in an error with the code NOPERM, such as xread or xinfo|stream.
+_REFUSED_COMMAND = re.compile(r"'([a-z]+(?:\|[a-z]+)?)' command")
+
 # A code at the start of an error, or inside the error of a script.
 _CODE = re.compile(rf"(?:^|-)({'|'.join(_CODES)})\b")
 
@@ -182,6 +185,9 @@ class RedisConnection:
         code = code or next((c for kind, c in _CLASSES.items() if isinstance(error, kind)), None)
         if code is None and (match := _CODE.search(text)):
             code = match[1]
+        if code == "NOPERM" and (command := _REFUSED_COMMAND.search(text)):
+            name = command[1].upper().replace("|", " ")
+            return self._error("no_permission", f"the user may not run {name}: allow it in the ACL")
         if code is not None:
             return self._error(*_CODES[code])
         if isinstance(error, redis_errors.ResponseError):

@@ -42,9 +42,6 @@ from typing import NamedTuple
 
 from basix_ws_cti.exceptions import UsageError
 
-DEFAULT_NAME = "basix"
-"""Default name of the stream."""
-
 MAX_NAME_LENGTH = 200
 """Longest name of a stream, in characters. Longer keys are legal and never useful."""
 

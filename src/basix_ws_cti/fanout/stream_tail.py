@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 from typing import Any, Final
 
-from .entries import Entry, EntryError, ReceivedEntry, received
+from .entries import Entry, EntryError, ReceivedEntry
+from .entry_decoder import received
 from .journal import Journal
 from .redis_connection import RedisConnection
 from .stream import NO_ENTRY, EntryId, follows
@@ -39,10 +40,17 @@ class StreamTail:
         """Id of the first entry of the newest complete snapshot; ``NO_ENTRY``: there is none."""
         self.match_after: EntryId = NO_ENTRY
         """Entries up to this one are older than the journal."""
+        self.breaks: int = 0
+        """Number of times that the stream was not the continuation of what was read: it was
+        deleted, or replaced by an older one."""
 
-    def reset(self) -> None:
-        """Forget the position: ``catch_up`` starts again with the newest snapshot."""
+    def reset(self, last: EntryId) -> None:
+        """Start again with the newest snapshot at the next ``catch_up``.
+
+        ``last``: newest entry that is known to be in the stream; its absence counts as a break.
+        """
         self._is_positioned = False
+        self.last = last
 
     async def catch_up(self) -> None:
         """Read to the end of the stream. Raises ``RedisFeedError``."""
@@ -51,7 +59,8 @@ class StreamTail:
                 await self._find_snapshot()
             page = await self._read_page()
             if page is None:  # the last entry is gone, or the next one does not follow it
-                self._is_positioned = False
+                self.breaks += 1
+                self.reset(NO_ENTRY)
                 continue
             if len(page) < _PAGE - 1:
                 return
@@ -64,6 +73,8 @@ class StreamTail:
 
     async def _find_snapshot(self) -> None:
         """Move to the entry before the newest snapshot, or to the end if there is none."""
+        if self.last != NO_ENTRY and not await self._entries_at(self.last):
+            self.breaks += 1
         self.state.reset()
         self.last, self.last_at, self.snapshot = NO_ENTRY, None, NO_ENTRY
         self._is_positioned = True
@@ -74,14 +85,18 @@ class StreamTail:
         self.last = EntryId.parse(answer[0][0])
         if newest is None or newest.snapshot == NO_ENTRY:
             return
-        answer = await self._connection.execute(
-            "XRANGE", self._name, newest.snapshot.encode(), newest.snapshot.encode()
-        )
+        answer = await self._entries_at(newest.snapshot)
         first = _parse(answer[0]) if answer else None
         if first is not None:
             self.snapshot = newest.snapshot
             self._apply(first)
             self.last, self.last_at = first.id, first.at
+
+    async def _entries_at(self, entry_id: EntryId) -> list[Any]:
+        """Return the entry with an id in a list, which is empty if there is none."""
+        raw_id = entry_id.encode()
+        answer: list[Any] = await self._connection.execute("XRANGE", self._name, raw_id, raw_id)
+        return answer
 
     async def _read_page(self) -> list[Any] | None:
         """Read the next entries; ``None``: they do not follow the last one."""

@@ -25,7 +25,8 @@ from basix_ws_cti.mirror.changes import Gap
 from basix_ws_cti.session.status import Disconnected, Synced
 
 from .client_feed import ClientFeed
-from .entries import Entry, encode, encode_epoch, encode_snapshot
+from .entries import Entry
+from .entry_encoder import encode, encode_epoch, encode_snapshot
 from .journal import Journal, PendingSnapshot
 from .lease import Lease
 from .stream import NO_ENTRY, EntryId
@@ -46,10 +47,14 @@ _RETRY_INTERVAL: Final = 0.25
 # Seconds without an item after which the leader checks that the stream is still there.
 _CHECK_INTERVAL: Final = 0.5
 
-# A takeover waits for events that the stream has and the PBX has not sent yet: looks, and seconds
-# between two of them.
+# A takeover waits for events that the stream has and the PBX has not sent yet: looks before the
+# marker, and seconds between two of them.
 _AHEAD_LOOKS: Final = 20
 _AHEAD_INTERVAL: Final = 0.025
+
+# Seconds after the marker for which it waits for them if the states differ. On a busy machine, the
+# connection to the PBX can be a second behind the stream.
+_COMPARE_TIME: Final = 3.0
 
 # Attempts to find the states equal. The mirror can be a moment ahead of the journal.
 _COMPARISONS: Final = 3
@@ -136,12 +141,17 @@ class Term:
     def __init__(self, parts: TermParts, *, covers: bool) -> None:
         self._parts = parts
         self._covers = covers
+        self._breaks = parts.tail.breaks
         self._token = parts.lease.token
         self._epoch = 0
         self._last = NO_ENTRY
         self._last_at: int | None = None
         self._snapshot = NO_ENTRY
+        # Values of both after the append whose answer has not arrived yet.
+        self._unconfirmed = NO_ENTRY, NO_ENTRY
         self._since_snapshot = 0
+        self._stream_ended_at: int | None = None  # time of the entry before the marker
+        self._began = 0.0  # time of the event loop at the marker
         self._comparisons = 0
         self._follows_tail = True  # until the states were compared
         self._taken: list[Entry] = []  # out of the journal, and not known to be appended
@@ -161,20 +171,21 @@ class Term:
             self._end_epoch()
 
     @property
-    def has_taken_over(self) -> bool:
-        """True once the stream has everything that came before the journal's oldest item."""
-        return not self._follows_tail
+    def covers(self) -> bool:
+        """True if the journal has everything that the stream may lack."""
+        return self._covers
 
     async def report_end(self, reason: Exception) -> None:
         """Append that the feed has ended, after ``run`` was cancelled."""
-        entry = encode(Disconnected(reason, None))
+        entry = self._parts.feed.encode_report(Disconnected(reason, None))
+        cancelled = self._unconfirmed
         for _ in range(2 if self._epoch else 0):
             try:
                 return await self._append([entry])
             except _StreamReplaced as error:
-                if error.newest.epoch != self._epoch:
+                if error.newest != cancelled[0]:
                     return None
-                self._last = error.newest  # the append that was cancelled was executed
+                self._last, self._snapshot = cancelled  # the cancelled append was executed
         return None
 
     def _end_epoch(self) -> None:
@@ -183,7 +194,7 @@ class Term:
         parts.feed.is_leading = False
         parts.journal.restore(self._taken)
         self._taken = []
-        parts.tail.reset()
+        parts.tail.reset(self._last)
         parts.tail.match_after = self._last
 
     # -- the beginning of an epoch ----------------------------------------------------
@@ -191,21 +202,29 @@ class Term:
     async def _begin_epoch(self) -> None:
         """Read the stream to its end, and append the marker right after it."""
         parts = self._parts
+        tail = parts.tail
         self._comparisons, self._follows_tail = 0, True
         while True:
-            await self._retrying(parts.tail.catch_up)
+            await self._retrying(tail.catch_up)
             await self._wait_for_pbx()
-            marker = await self._append_marker(parts.tail.last)
+            marker = await self._append_marker(tail.last)
             if marker is not None:
                 break
-            parts.tail.reset()  # an entry has come in between, or the stream was replaced
+            tail.reset(tail.last)  # an entry has come in between, or the stream was replaced
+        if tail.breaks != self._breaks:
+            # The journal does not have what was appended before and is gone now.
+            self._breaks, self._covers = tail.breaks, False
         self._snapshot = marker.snapshot
+        is_first = tail.last == NO_ENTRY
+        self._stream_ended_at, self._began = tail.last_at, time.monotonic()
         self._note_appended([marker])
-        parts.journal.forget_ahead()
         parts.stats.epochs += 1
         parts.feed.is_leading = True
         parts.journal.add(parts.feed.snapshot(is_takeover=True))
         _logger.info("fan-out: leading, epoch %d", self._epoch)
+        if not (self._covers or is_first):
+            # Right after the marker: no reader takes the old state for the current one.
+            await self._append_gap(self._stream_ended_at)
 
     async def _wait_for_pbx(self) -> None:
         """Wait for events that are in the stream already, so that the states can be compared."""
@@ -283,19 +302,27 @@ class Term:
 
     async def _complete_takeover(self, pending: PendingSnapshot) -> bool:
         """Append what precedes the first snapshot; False: the states must be compared once more."""
-        tail = self._parts.tail
-        was_empty = tail.snapshot == NO_ENTRY
-        is_equal = self._covers and not was_empty and await self._equals_stream(pending)
-        if self._covers and not was_empty and not is_equal and self._comparisons < _COMPARISONS:
+        parts = self._parts
+        is_comparable = self._covers and parts.tail.snapshot != NO_ENTRY
+        is_equal = not is_comparable or await self._equals_stream(pending)
+        if not is_equal and self._may_become_equal():
             self._comparisons += 1
             await asyncio.sleep(0.05)
-            self._parts.journal.add(self._parts.feed.snapshot(is_takeover=True))
+            parts.journal.add(parts.feed.snapshot(is_takeover=True))
             return False
         self._follows_tail = False
-        if not was_empty and not is_equal:
-            await self._append_gap(self._last_at)
+        parts.journal.forget_ahead()
+        if not is_equal:
+            await self._append_gap(self._stream_ended_at)
         await self._append([encode(Synced())])
+        self._covers = True
         return True
+
+    def _may_become_equal(self) -> bool:
+        """Return True if the states should be compared once more."""
+        if self._comparisons < _COMPARISONS:
+            return True
+        return bool(self._parts.journal.ahead) and time.monotonic() - self._began < _COMPARE_TIME
 
     async def _equals_stream(self, pending: PendingSnapshot) -> bool:
         """Compare the state that the stream describes with a snapshot, in short steps."""
@@ -334,6 +361,7 @@ class Term:
             entry_id = EntryId(self._epoch, last.seq + 1)
             new.append(NewEntry(entry_id, last, snapshot, at, entry))
             last = entry_id
+        self._unconfirmed = last, snapshot
         newest = await self._append_safely(self._last, new)
         if newest is not None:
             if newest.epoch > self._epoch:

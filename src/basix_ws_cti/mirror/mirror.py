@@ -239,15 +239,18 @@ class Mirror:
         return self.channels.get(other) if isinstance(other, str) else None
 
     def members_of_group(self, group_id: int) -> list[User]:
-        """Return the known users of a group, in the order in which they joined."""
+        """Return the known users of a group, in the order in which they joined.
+
+        A user with several memberships in the group is listed once.
+        """
         members, users = self._of_one_moment("group_member", "user")
-        ids = [m.user_id for m in members.values() if m.group_id == group_id]
+        ids = dict.fromkeys(m.user_id for m in members.values() if m.group_id == group_id)
         return [users[one] for one in ids if one is not None and one in users]
 
     def groups_of_user(self, user_id: int) -> list[Group]:
-        """Return the known groups of a user."""
+        """Return the known groups of a user, each once, in the order in which the user joined."""
         members, groups = self._of_one_moment("group_member", "group")
-        ids = [m.group_id for m in members.values() if m.user_id == user_id]
+        ids = dict.fromkeys(m.group_id for m in members.values() if m.user_id == user_id)
         return [groups[one] for one in ids if one is not None and one in groups]
 
     def terminals_of_user(self, user_id: int) -> list[Terminal]:

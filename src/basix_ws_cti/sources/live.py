@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
 from basix_ws_cti import Client
+from basix_ws_cti.alerts.rule import Alert, AlertRule
 from basix_ws_cti.calls import Call, CallEvent
 from basix_ws_cti.client.feed import Feed
 from basix_ws_cti.messages import InitialInfo, Message
@@ -57,6 +58,13 @@ class LiveSource(Generic[F]):
     async def call_events(self) -> AsyncIterator[tuple[datetime, CallEvent | Lagged]]:
         async for event in self.client.call_events():
             yield self.now(), event
+
+    def on_alert(self, rule: AlertRule, callback: Callable[[Alert], object]) -> Callable[[], None]:
+        # Through a queue: the items that led to an alert come before it.
+        async def deliver(alert: Alert) -> None:
+            callback(alert)
+
+        return self.client.on_alert(rule, deliver)
 
     async def synced(self) -> Mirror:
         return await self.client.synced()

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime
 from typing import get_args
 
+from basix_ws_cti.alerts.rule import Alert, AlertRule
 from basix_ws_cti.calls.events import CallEvent
 from basix_ws_cti.calls.model import Call
 from basix_ws_cti.exceptions import RecordingError
@@ -19,6 +20,7 @@ from basix_ws_cti.recording.player import replay
 from basix_ws_cti.session.session import Notification
 from basix_ws_cti.session.status import ClientState, Disconnected, Stopped, Synced, Syncing
 
+from .recorded_alerts import RecordedAlerts
 from .source import Notice
 
 # Messages that are held back until the snapshot is complete; there is one per kind. The bound keeps
@@ -31,6 +33,8 @@ _BURST = 256
 _MESSAGES = get_args(Message)
 _CALL_EVENTS = get_args(CallEvent)
 _NOTICES = (Syncing, Synced, Disconnected, Gap, Exception)
+
+_SECOND = 1_000_000  # in microseconds
 
 
 class RecordedSource:
@@ -58,6 +62,7 @@ class RecordedSource:
         self._clock: Callable[[], float] | None = None  # of the event loop that plays it
         self._started_at = 0.0  # the clock's time at the recording's start
         self._damage: RecordingError | None = None
+        self._alerts: RecordedAlerts | None = None  # None: there is no rule
 
     @property
     def mirror(self) -> Mirror:
@@ -104,6 +109,11 @@ class RecordedSource:
             if isinstance(item, _CALL_EVENTS):
                 yield moment, item
 
+    def on_alert(self, rule: AlertRule, callback: Callable[[Alert], object]) -> Callable[[], None]:
+        if self._alerts is None:
+            self._alerts = RecordedAlerts(lambda: self.mirror.groups, self._microseconds(0.0))
+        return self._alerts.add(rule, callback, self.calls)
+
     async def synced(self) -> Mirror:
         while not self._replay.was_synced:
             try:
@@ -137,16 +147,39 @@ class RecordedSource:
                 if count % _BURST == 0:
                     await asyncio.sleep(0)
                 if isinstance(item, float):
+                    await self._check_alerts(item)
                     await self._wait_until(item)
                     continue
                 if isinstance(item, _NOTICES):
                     self._notify(item)
+                if self._alerts is not None:
+                    _pass_on(item, self._alerts)
                 yield self._replay.moment(self._at), item
+            await self._check_alerts(self._at)
         except RecordingError as error:
             self._damage = error
             raise
         finally:
             self._notify(Stopped(self._damage))
+
+    async def _check_alerts(self, until: float) -> None:
+        """Check the alerts after the last step, and at the times before the next one.
+
+        ``until``: time of the next step, in seconds since the start.
+        """
+        alerts = self._alerts
+        if alerts is None:
+            return
+        alerts.check(self._microseconds(self._at))
+        end = self._microseconds(until)
+        while (due := alerts.next_check()) is not None and due < end:
+            await self._wait_until((due - self._microseconds(0.0)) / _SECOND)
+            alerts.check(due)
+        alerts.advance(end)
+
+    def _microseconds(self, at: float) -> int:
+        """Return a time of the recording in microseconds since the epoch."""
+        return round(self._replay.moment(at).timestamp() * _SECOND)
 
     async def _wait_until(self, at: float) -> None:
         if self._speed is not None:
@@ -168,3 +201,11 @@ class RecordedSource:
     def _notify(self, notice: Notice) -> None:
         if self.on_notice is not None:
             self.on_notice(notice)
+
+
+def _pass_on(item: Notification, alerts: RecordedAlerts) -> None:
+    """Pass an item that concerns alerts to them."""
+    if isinstance(item, _CALL_EVENTS):
+        alerts.apply(item)
+    elif isinstance(item, Syncing | Synced | Disconnected):
+        alerts.enter(item)

@@ -56,6 +56,11 @@ async def open_simulated_source(
     ``client_options`` those of ``open_live_source``. Times are simulated ones.
     """
     async with run_simulated_pbx(speed=speed, seed=seed) as pbx:
-        options = {**pbx.connect_args, "full_events": True, **client_options}
+        options = {
+            **pbx.connect_args,
+            "full_events": True,
+            "pbx_time": lambda: pbx.clock().timestamp(),
+            **client_options,
+        }
         async with open_live_source(on_notice=on_notice, clock=pbx.clock, **options) as source:
             yield source

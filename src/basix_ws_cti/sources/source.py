@@ -5,10 +5,11 @@ Code that shows, stores or forwards a feed takes a ``Source`` and does not depen
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime
 from typing import Protocol
 
+from basix_ws_cti.alerts.rule import Alert, AlertRule
 from basix_ws_cti.calls import Call, CallEvent
 from basix_ws_cti.messages import Message
 from basix_ws_cti.mirror.changes import Gap, Lagged
@@ -47,6 +48,13 @@ class Source(Protocol):
 
     def call_events(self) -> AsyncIterator[tuple[datetime, CallEvent | Lagged]]:
         """Yield every call event."""
+
+    def on_alert(self, rule: AlertRule, callback: Callable[[Alert], object]) -> Callable[[], None]:
+        """Call ``callback(alert)``, a plain function, when a rule's alert begins and ends.
+
+        Call it before iterating. Returns a function that unregisters the callback. Alerts of a
+        recorded source come while it is iterated over, between the items.
+        """
 
     async def synced(self) -> Mirror:
         """Wait for the complete snapshot and return the mirror.

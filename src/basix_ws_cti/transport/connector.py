@@ -224,6 +224,13 @@ class connect(NotPicklable):  # noqa: N801 - used like a function
     def __repr__(self) -> str:
         return f"<connect {self._name}>"
 
+    def make_parser(self, **options: Any) -> MessageParser:
+        """Return the parser of the next connection; for subclasses that change the frames.
+
+        ``options`` are those of ``MessageParser``.
+        """
+        return MessageParser(**options)
+
     @property
     def _name(self) -> str:
         return f"{self._server} app_name={printable(self._app_name, 60)!r}"
@@ -257,7 +264,7 @@ class connect(NotPicklable):  # noqa: N801 - used like a function
 
     async def _open(self) -> Connection | BaseException:
         """Try to connect once; return the connection, or the error to raise."""
-        parser = MessageParser(**self._parser_options)
+        parser = self.make_parser(**self._parser_options)
         credentials = self._credentials
         if callable(credentials):
             fresh: object = await self._call_credentials(credentials)

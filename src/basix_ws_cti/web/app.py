@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from datetime import tzinfo
 from pathlib import Path
 from typing import Self
+from zoneinfo import ZoneInfo
 
 from attrs import define, field
 from starlette.applications import Starlette
@@ -26,6 +26,7 @@ from .host_check import HostCheck
 from .json_requests import RefusedRequestError, json_response
 from .limit_set import LimitSet
 from .login import Login
+from .report_page import ReportPage
 from .security_headers import HEADERS, NO_STORE, STREAM_HEADERS
 from .sessions import Session
 from .static_files import StaticFiles
@@ -46,7 +47,7 @@ _Handler = Callable[[Request], Awaitable[ASGIApp]]
 def create_app(
     source: Source,
     *,
-    zone: tzinfo,
+    zone: ZoneInfo,
     limits: LimitSet | None = None,
     site: str | None = None,
     speed: float = 1,
@@ -57,6 +58,7 @@ def create_app(
     access_file: Path | None = None,
     commands: CommandTarget | None = None,
     caller: CallStarter | None = None,
+    log: str | Path | None = None,
 ) -> WebApp:
     """Return the wallboard of a source as an ASGI application, to serve or to mount.
 
@@ -73,6 +75,8 @@ def create_app(
       server may read.
     - ``commands``: object that sends commands of pages to the PBX, such as a ``Client``; ``None``:
       pages are for reading. ``caller``: object that starts calls, such as an ``HttpApi``.
+    - ``log``: call log for the page of reports: path of an SQLite file, or a URL; ``None``: there
+      is no such page. It needs the extra ``reports``.
 
     Raises ``UsageError`` for an access file with a mistake, and ``OSError`` for one that cannot be
     read.
@@ -84,6 +88,7 @@ def create_app(
         site=site,
         speed=speed,
         with_sound=with_sound,
+        has_report=log is not None,
     )
     return WebApp(
         wallboard,
@@ -91,6 +96,7 @@ def create_app(
         host_check=HostCheck(hosts, any_address=any_address),
         commands=None if commands is None else Commands(commands, caller),
         mask_numbers=mask_numbers,
+        report=None if log is None else ReportPage(log, zone, source.now),
     )
 
 
@@ -113,6 +119,9 @@ class WebApp:
     mask_numbers: bool = False
     """True: telephone numbers of outside parties are masked."""
 
+    report: ReportPage | None = None
+    """Page of reports; ``None``: there is none."""
+
     files: StaticFiles = field(factory=StaticFiles)
     """Files of the page."""
 
@@ -132,6 +141,7 @@ class WebApp:
                 Route("/display/{token}", login.open_link),
                 Route("/state", _refusable(self._state)),
                 Route("/stream", _refusable(self._stream)),
+                Route("/report", _refusable(self._report)),
                 Route("/commands/{name}", _refusable(self._command), methods=post),
             ],
             lifespan=self._lifespan,
@@ -176,6 +186,14 @@ class WebApp:
         if self.wallboard.streams >= MAX_STREAMS:
             raise RefusedRequestError(503, "too many streams")
         return EventStream(view, session, self.wallboard.time())
+
+    async def _report(self, request: Request) -> ASGIApp:
+        session = self._session(request)
+        if self.report is None:
+            raise RefusedRequestError(404, "there is no call log")
+        if not session.access.bound.is_everything:
+            raise RefusedRequestError(403, "the report is about all queues")
+        return await self.report.show(request)
 
     async def _command(self, request: Request) -> ASGIApp:
         session = self._session(request)

@@ -162,12 +162,15 @@ class QueueLevels:
 
 
 def members_by_user(mirror: Any) -> dict[Any, list[Any]]:
-    """Return the ids of the groups of each user, in the order in which the user joined."""
-    groups: dict[Any, list[Any]] = {}
+    """Return the ids of the groups of each user, each once, in the order in which the user joined.
+
+    A user may have several memberships in one group.
+    """
+    groups: dict[Any, dict[Any, None]] = {}
     for member in mirror.group_members.values():
         if isinstance(member.user_id, int | str) and isinstance(member.group_id, int | str):
-            groups.setdefault(member.user_id, []).append(member.group_id)
-    return groups
+            groups.setdefault(member.user_id, {})[member.group_id] = None
+    return {user: [*ids] for user, ids in groups.items()}
 
 
 def _queue_rows(builder: RowBuilder, selected: Selected, moment: Moment) -> dict[str, Row]:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections.abc import Callable, Coroutine
-from datetime import tzinfo
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from attrs import Factory, define, field
 
@@ -57,7 +57,7 @@ class Wallboard:
     source: Source
     """Feed to show."""
 
-    zone: tzinfo
+    zone: ZoneInfo
     """Time zone of the call centre, in which days begin."""
 
     limits: LimitSet
@@ -71,6 +71,9 @@ class Wallboard:
 
     with_sound: bool = False
     """True: pages may sound an alarm."""
+
+    has_report: bool = False
+    """True: the server has a page of reports."""
 
     counting_from: int | None = None
     """Time from which on calls of today are counted although the feed was not live yet, in
@@ -218,12 +221,13 @@ class Wallboard:
         document: Document = {
             "feed": feed_field(state, self.zone),
             "site": self.site or (None if domain is None else domain.name) or "",
-            "zone": getattr(self.zone, "key", None),
+            "zone": self.zone.key,
             "speed": self.speed,
             "counting": self._counting(state),
             "service_level_threshold": self.model.service_level,
             "commands": view.key.with_commands,
             "sound": self.with_sound,
+            "report": self.has_report and view.key.bound.is_everything,
         }
         if not state.status.was_live:
             empty: Document = {"figures": {}, "queues": {}, "agents": {}, "calls": {}, "parked": {}}

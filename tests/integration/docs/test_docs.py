@@ -65,6 +65,8 @@ NOT_RUN = {
         "+xrange +xrevrange +xinfo|stream": "commands of Redis: see test_redis_acl.py",
         "basix-ws-cti doctor --redis rediss://publisher@redis.example.com": REDIS,
         "# Works with a Client and with a Follower.": "it needs a Redis: see test_follower_docs.py",
+        "(umask 077; openssl rand -base64 32 > pseudonyms.key)": REDIS,
+        "# Publishes pseudonyms.": "it needs a Redis: see test_follower_docs.py",
         "basix-ws-cti top --redis rediss://reader@redis.example.com": REDIS,
     },
     "docs/howto/monitoring.md": {"pip install '.[cli,metrics]'": INSTALLS},
@@ -73,6 +75,8 @@ NOT_RUN = {
         "basix-ws-cti webhook https://crm.example.com/calls --event answered --event ended "
         "--group 1900": CRM,
         "basix-ws-cti webhook https://crm.example.com/calls --secret-file secrets.txt": CRM,
+        "basix-ws-cti webhook https://chat.example.com/alerts --alerts "
+        "'longest-wait>60s@sales' --only-alerts": CRM,
         "basix-ws-cti dead-letters list": "there is no spool: see test_cli_webhook.py",
         "import asyncio": CRM,
     },

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from support.first_process import terminate_first_process
-from support.paths import EXAMPLES
+from support.paths import EXAMPLES, ROOT
 from support.secret_scanner import STEM, found_in
 from support.waiting import TIMEOUT, wait_until
 
@@ -166,12 +166,13 @@ def test_phone_overview_counts_calls_of_each_group(encoding, group):
 
 @pytest.mark.slow
 def test_example_test_of_a_screen_pop_passes():
-    """It needs only the plugin and pytest-asyncio."""
+    """It needs no other plugin than pytest-asyncio, in a checkout too."""
     done = subprocess.run(
         [
             *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"),
-            *("--rootdir", str(EXAMPLES), "-c", os.devnull, str(EXAMPLES / "test_screen_pop.py")),
+            str(EXAMPLES.relative_to(ROOT) / "test_screen_pop.py"),
         ],
+        cwd=ROOT,
         check=False,
         capture_output=True,
         encoding="utf-8",

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import logging
 import traceback
+from datetime import UTC, datetime
 
 import pytest
 from support.faulty_proxy import Proxy
@@ -27,9 +28,11 @@ from basix_ws_cti import (
     Synced,
     UsageError,
 )
+from basix_ws_cti.calls import CallStarted
 from basix_ws_cti.elements import User
 from basix_ws_cti.fanout import Follower
-from basix_ws_cti.fanout.entries import Entry, EntryError, encode, encode_elements, encode_snapshot
+from basix_ws_cti.fanout.entries import Entry, EntryError
+from basix_ws_cti.fanout.entry_encoder import encode, encode_elements, encode_snapshot
 from basix_ws_cti.fanout.stream import NO_ENTRY, EntryId
 from basix_ws_cti.messages import InitialInfo
 
@@ -231,6 +234,38 @@ async def test_a_replaced_stream_is_noticed_within_two_seconds(redis_server, sou
         await follower.synced()
         redis_server.client.execute_command(command)
         await eventually(lambda: not follower.is_synced, 3 * 2)
+
+
+async def test_a_state_from_a_backup_is_not_current_until_a_publisher_has_compared_it(
+    redis_server, source
+):
+    """A call that the backup does not have goes on, with the same id."""
+    source.ring("u1")
+    async with follower_of(redis_server.port) as follower:
+        watcher = Watcher(follower)
+        call_events = []
+        follower.on_call(call_events.append)
+        await eventually(lambda: {*follower.calls} == {"u1"})
+        roll_back = source.save()
+        source.ring("u2")
+        await eventually(lambda: {*follower.calls} == {"u1", "u2"})
+        states = len(watcher.states)
+        legs = source.mirror.channels
+        frames = follower.stats.frames
+        roll_back()
+        await eventually(lambda: follower.stats.frames > frames)
+        source.lead()
+        now = datetime.now(UTC)
+        source.append(Gap(now, now, ConnectionLost("lost")))
+        source.append_snapshot()
+        await eventually(lambda: follower.is_synced and watcher.gaps)
+        assert {*follower.calls} == {*legs} == {"u1", "u2"}
+        source.relabel("b")
+        await watcher.shows("b")
+    assert [type(one) for one in call_events] == [CallStarted] * 2  # one for each call
+    assert len(watcher.gaps) == 1
+    names = [type(one).__name__ for one in watcher.states[states:]]
+    assert names.count("Synced") == 1
 
 
 # -- unreadable entries -----------------------------------------------------------------------

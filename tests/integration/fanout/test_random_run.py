@@ -20,7 +20,7 @@ from support.stream_checks import elements_of
 from support.waiting import eventually
 
 from basix_ws_cti import Client, Gap
-from basix_ws_cti.fanout.entries import call_event_key
+from basix_ws_cti.fanout.entry_encoder import call_event_key
 from basix_ws_cti.fanout.follower import Follower
 from basix_ws_cti.simulator import NotPossibleError, Simulator
 from basix_ws_cti.simulator.scenarios import SCENARIOS
@@ -29,7 +29,8 @@ pytestmark = [pytest.mark.redis, pytest.mark.slow]
 
 PUBLISHER_FAULTS, REDIS_RESTARTS = (100, 10) if NIGHTLY else (4, 1)
 
-# Seconds around a gap: an event reaches the witness and the publisher at slightly other times.
+# Seconds around a gap: an event reaches the witness and the publisher at slightly other times. On a
+# busy machine, the longest pause of the event loop is added.
 MARGIN = 2.0
 
 
@@ -49,8 +50,9 @@ class Reader:
         if isinstance(change, Gap):
             self.gaps.append((change.started.timestamp(), change.ended.timestamp()))
 
-    def covers(self, at):
-        return any(begin - MARGIN <= at <= end + MARGIN for begin, end in self.gaps)
+    def covers(self, at, pause):
+        margin = MARGIN + 2 * pause
+        return any(begin - margin <= at <= end + margin for begin, end in self.gaps)
 
 
 class Publishers:
@@ -74,7 +76,7 @@ class Publishers:
         process = self._processes[number]
         if self._rng.random() < 0.5:
             process.kill()
-            process.wait()
+            await asyncio.to_thread(process.wait)
             self._processes[number] = self._start()
             return
         process.send_signal(signal.SIGSTOP)
@@ -86,6 +88,21 @@ class Publishers:
             process.kill()
             process.wait()
         self._log.close()
+
+
+class Pauses:
+    """Watches for how long the event loop does not run; ``longest`` is in seconds."""
+
+    def __init__(self):
+        self.longest = 0.0
+        self.task = asyncio.create_task(self._watch())
+
+    async def _watch(self):
+        last = time.monotonic()
+        while True:
+            await asyncio.sleep(0.01)
+            now = time.monotonic()
+            self.longest, last = max(self.longest, now - last), now
 
 
 def be_busy(pbx, rng):
@@ -120,6 +137,8 @@ async def test_every_follower_ends_with_the_current_state(tmp_path):
         pbx = stack.enter_context(Simulator(calls=False, speed=0.001, users=20, seed=seed))
         publishers = Publishers(server.url, pbx, tmp_path, rng)
         stack.callback(publishers.close)
+        pauses = Pauses()
+        stack.callback(pauses.task.cancel)
         witness = Client(**{**pbx.connect_args, "app_name": "witness"}, full_events=True)
         witness.on_call(lambda event: heard.setdefault(call_event_key(event), time.time()))
         await stack.enter_async_context(witness)
@@ -147,27 +166,19 @@ async def test_every_follower_ends_with_the_current_state(tmp_path):
         expected = elements_of(witness.mirror)
         for reader in readers:
             assert elements_of(reader.follower.mirror) == expected, seed
-            assert first_legs(reader.follower.calls) == first_legs(witness.calls), seed
+            assert set(reader.follower.calls) == set(witness.calls), seed
             missing = [at for key, at in heard.items() if key not in reader.events]
-            assert [at for at in missing if not reader.covers(at)] == [], (seed, reader.gaps)
+            uncovered = [at for at in missing if not reader.covers(at, pauses.longest)]
+            assert uncovered == [], (seed, pauses.longest, reader.gaps)
             doubled = {key for key, number in reader.events.items() if number > 1}
             assert doubled & set(heard) == set(), seed
         print(len(heard), [len(one.gaps) for one in readers])  # noqa: T201
 
 
-def first_legs(calls):
-    """Return the ids of calls without the number of a call that was missing for some time.
-
-    Redis lost the beginning of such a call. A follower that started with this state has seen the
-    call end, and gives it a new id.
-    """
-    return {call_id.partition("#")[0] for call_id in calls}
-
-
 def restart(server):
     async def run():
         server.kill()
-        server.start()
+        await asyncio.to_thread(server.start)
 
     return run
 
@@ -193,6 +204,6 @@ def go_back(server, folder):
         server.kill()
         shutil.rmtree(folder / "appendonlydir")
         shutil.copytree(folder / "saved", folder / "appendonlydir")
-        server.start()
+        await asyncio.to_thread(server.start)
 
     return run

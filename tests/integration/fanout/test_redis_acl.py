@@ -9,10 +9,11 @@ import re
 import pytest
 from support.cli_runner import run_in_process
 from support.paths import DOCS
+from support.stream_source import StreamSource
 from support.waiting import eventually
 
-from basix_ws_cti import Client
-from basix_ws_cti.fanout.publisher import Publisher
+from basix_ws_cti import Backoff, Client
+from basix_ws_cti.fanout import Follower, Publisher
 from basix_ws_cti.simulator import Simulator
 
 pytestmark = [pytest.mark.redis, pytest.mark.slow]
@@ -85,6 +86,53 @@ def test_doctor_names_each_missing_command(redis_server, user):
         findings = examine(url)
         name = command.removeprefix("+").replace("|", " ").upper()
         assert findings["permissions"]["details"][f"missing_for_{role}"] == [name]
+
+
+@pytest.mark.parametrize("command", ["+exists", "+xread", "+xrange", "+xrevrange"])
+async def test_a_follower_names_the_command_that_its_user_may_not_run(redis_server, command):
+    """It continues by itself once the command is allowed."""
+    assert commands_of("reader") == ["+exists", "+xread", "+xrange", "+xrevrange"]
+    source = StreamSource(redis_server.client)
+    source.begin()
+    url = create_user(redis_server, "reader", command.replace("+", "-"))
+    async with Follower(url, backoff=Backoff(0.05, 0.1)) as follower:
+        errors = []
+        follower.on_error(errors.append)
+        await eventually(lambda: errors)
+        assert {error.cause for error in errors} == {"no_permission"}
+        name = command.removeprefix("+").upper()
+        assert f"the user may not run {name}: allow it in the ACL" in str(errors[0])
+        assert "hunter22" not in str(errors[0])
+        create_user(redis_server, "reader")
+        await follower.synced()
+        assert len(follower.mirror.users) == 3
+
+
+@pytest.mark.parametrize(
+    ("command", "text"),
+    [
+        ("+eval", "may not run EVAL:"),
+        ("+xrange", "may not run XRANGE:"),
+        ("+get", "may not run GET:"),
+        # Redis does not say which command of a script it has refused.
+        ("+xadd", "a permission is missing: `basix-ws-cti doctor` names it"),
+    ],
+)
+async def test_a_publisher_names_the_command_that_its_user_may_not_run(redis_server, command, text):
+    url = create_user(redis_server, "publisher", command.replace("+", "-"))
+    problems = []
+    async with Simulator(calls=False, speed=0.001, users=5) as pbx:
+        publisher = Publisher(
+            url,
+            lambda: Client(**pbx.connect_args, full_events=True),
+            on_status=lambda status: problems.append(str(status.problem)),
+        )
+        task = asyncio.create_task(publisher.run())
+        await eventually(lambda: any(text in one for one in problems))
+        create_user(redis_server, "publisher")
+        await eventually(lambda: redis_server.data("snapshot_end"))
+        task.cancel()
+        await asyncio.wait([task])
 
 
 def test_doctor_warns_about_eviction_and_missing_persistence(redis_server):

@@ -16,6 +16,7 @@ from basix_ws_cti._internal.translation import (
     N_,
     _,
     catalogue_messages,
+    current_language,
     ngettext,
     pgettext,
     use_language,
@@ -53,6 +54,15 @@ def test_english_is_the_default():
         )
 
     assert in_new_context(texts) == ("calls", "{n} call", "{n} calls", "calls")
+
+
+def test_current_language_is_the_chosen_one():
+    def languages():
+        before = current_language()
+        use_language("ja")
+        return before, current_language()
+
+    assert in_new_context(languages) == ("en", "ja")
 
 
 def test_use_language_selects_a_catalogue():

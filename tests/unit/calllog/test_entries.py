@@ -58,3 +58,4 @@ def test_name_is_storable():
         "name": "A\ufffd",
         "extension": "1001",
     }
+    assert entry.named == ("A\ufffd", "1001")

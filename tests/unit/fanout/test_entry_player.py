@@ -12,11 +12,8 @@ from basix_ws_cti.fanout.entries import (
     NewerVersionError,
     ReceivedEntry,
     RelayedError,
-    encode,
-    encode_elements,
-    encode_epoch,
-    encode_snapshot,
 )
+from basix_ws_cti.fanout.entry_encoder import encode, encode_elements, encode_epoch, encode_snapshot
 from basix_ws_cti.fanout.entry_player import EntryPlayer
 from basix_ws_cti.fanout.stream import NO_ENTRY, EntryId
 from basix_ws_cti.messages import InfoEvent, InitialInfo, Msg
@@ -160,6 +157,15 @@ def test_the_gap_of_the_publisher_has_its_times():
     assert all(one.synthetic for one in changes[1:])
     assert kinds(items).index(Synced) < kinds(items).index(Gap)
     assert stage.session.gaps == 1
+
+
+def test_gaps_of_two_publishers_in_a_row_are_one():
+    """The first one was killed before it had appended a snapshot."""
+    stage = Stage()
+    stage.start()
+    stage.play(encode(Gap(at(1), at(2), LOST)), encode(Gap(at(3), at(4), LOST)))
+    items = stage.play(*encode_snapshot(mirror_of("b")))
+    assert [(one.started, one.ended) for one in items if isinstance(one, Gap)] == [(at(1), at(4))]
 
 
 def test_a_gap_without_a_loss_begins_one():

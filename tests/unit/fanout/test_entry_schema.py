@@ -12,8 +12,8 @@ from basix_ws_cti import MessageParser, Session
 from basix_ws_cti.calls.events import CallEvent
 from basix_ws_cti.elements import Channel, EndUser, EndUsers, OtherInfo, Target
 from basix_ws_cti.exceptions import ConnectionLost
-from basix_ws_cti.fanout import entries
-from basix_ws_cti.fanout.entries import encode, encode_elements, encode_epoch, encode_snapshot
+from basix_ws_cti.fanout import entry_decoder
+from basix_ws_cti.fanout.entry_encoder import encode, encode_elements, encode_epoch, encode_snapshot
 from basix_ws_cti.fanout.entry_schema import build_entry_schema
 from basix_ws_cti.messages import Msg, SystemMsg, UnknownMessage
 from basix_ws_cti.mirror.changes import Added, Change, Gap
@@ -82,7 +82,7 @@ def test_every_entry_is_valid(validator):
         seen.add(entry.type)
     schema = build_entry_schema()
     assert seen == {one["properties"]["type"]["const"] for one in schema["oneOf"]}
-    assert seen == {*entries.TYPES}
+    assert seen == {*entry_decoder.TYPES}
 
 
 @pytest.mark.parametrize(

@@ -24,13 +24,14 @@ from basix_ws_cti.fanout.entries import (
     SnapshotElements,
     SnapshotEnded,
     UnknownEntry,
+)
+from basix_ws_cti.fanout.entry_decoder import decode, received
+from basix_ws_cti.fanout.entry_encoder import (
     call_event_key,
-    decode,
     encode,
     encode_elements,
     encode_epoch,
     encode_snapshot,
-    received,
 )
 from basix_ws_cti.fanout.stream import NO_ENTRY, EntryId
 from basix_ws_cti.messages import InfoEvent, InitialInfo, Msg, SystemMsg, UnknownMessage

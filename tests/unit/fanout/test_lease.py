@@ -15,6 +15,7 @@ class FakeRedis:
 
     def __init__(self):
         self.value = None
+        self.other = None  # value of a second key
         self.now = 100.0
         self.delay = 0.1
         self.error = None
@@ -32,6 +33,12 @@ class FakeRedis:
                     return None
                 self.value = token
                 return b"OK"
+            case ("EVAL", _, 2, _, _, token, 2000, old):
+                if self.value is not None:
+                    return 0
+                self.value = token
+                self.other = None if (self.other or "").startswith(old) else self.other
+                return 1
             case ("EVAL", _, 1, _, old, new, 2000):
                 return self._replace(old, new)
             case ("EVAL", _, 1, _, old):
@@ -126,4 +133,24 @@ async def test_unknown_value_after_a_failed_renewal_is_not_relied_upon(lease, re
     redis.error = ERROR
     with pytest.raises(RedisFeedError):
         await lease.renew(READY)
+    assert not lease.is_held
+
+
+async def test_exchange_gives_the_other_lease_up_in_the_same_command(redis, lease):
+    place = Lease(redis, "place", owner="me", clock=redis.clock)
+    await place.acquire(READY)
+    redis.value, redis.other = None, redis.value
+    assert await lease.exchange(place)
+    assert (redis.value, redis.other) == (lease.token, None)
+    assert lease.is_held
+    assert not place.is_held
+
+
+async def test_exchange_for_a_lease_that_is_taken_keeps_the_other_one(redis, lease):
+    place = Lease(redis, "place", owner="me", clock=redis.clock)
+    await place.acquire(READY)
+    redis.value, redis.other = "somebody", redis.value
+    assert not await lease.exchange(place)
+    assert redis.other == place.token
+    assert place.is_held
     assert not lease.is_held

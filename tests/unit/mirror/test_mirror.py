@@ -422,6 +422,7 @@ def office():
         GroupMember(id=100, user_id=1, group_id=10),
         GroupMember(user_id=2, group_id=10),
         GroupMember(id=102, user_id=1, group_id=11),
+        GroupMember(id=105, user_id=1, group_id=10),  # a second membership
         GroupMember(id=103, user_id=3, group_id=12),
         GroupMember(id=104, group_id=10),
         *(Terminal(id=50, assoc_user_id=1), Terminal(id=51, assoc_user_id=2)),

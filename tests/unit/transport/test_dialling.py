@@ -10,10 +10,17 @@ import socket
 import threading
 
 import pytest
+from support.free_ports import free_port
 from support.networks import black_hole, hanging_look_ups, resolve_to
 from support.waiting import TIMEOUT, eventually
 
-from basix_ws_cti.transport.dialling import MAX_ADDRESSES, AddressRace, Dial, resolve
+from basix_ws_cti.transport.dialling import (
+    MAX_ADDRESSES,
+    AddressRace,
+    Dial,
+    UnreachableHostError,
+    resolve,
+)
 
 V4, V6 = socket.AF_INET, socket.AF_INET6
 REFUSED = os.strerror(111)
@@ -289,6 +296,28 @@ async def test_dial_says_what_it_waits_for(monkeypatch, listening):
     dial = Dial("127.0.0.1", listening, "the server")
     with await dial.open():
         assert dial.waits_for is None
+
+
+@pytest.mark.parametrize(
+    ("addresses", "text"),
+    [
+        (["127.0.0.1"], "the server (127.0.0.1, port {port}): {refused}"),
+        (["127.0.0.1", "127.0.0.2"], "none of 2 addresses of the server can be reached; "),
+    ],
+)
+async def test_dial_names_the_host_that_refuses(monkeypatch, addresses, text):
+    port = free_port()
+    resolve_to(monkeypatch, *addresses, host="pbx.example")
+    with pytest.raises(UnreachableHostError) as caught:
+        await Dial("pbx.example", port, "the server").open()
+    assert text.format(port=port, refused=REFUSED) in str(caught.value)
+
+
+async def test_dial_names_an_address_once():
+    port = free_port()
+    with pytest.raises(UnreachableHostError) as caught:
+        await Dial("127.0.0.1", port, "127.0.0.1").open()
+    assert str(caught.value) == f"127.0.0.1, port {port}: {REFUSED}"
 
 
 async def test_found_address_is_one_that_answers(monkeypatch, listening):

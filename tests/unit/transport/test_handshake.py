@@ -27,6 +27,7 @@ from basix_ws_cti.exceptions import (
     ProxyError,
     UsageError,
 )
+from basix_ws_cti.transport.dialling import UnreachableHostError
 from basix_ws_cti.transport.handshake import (
     MAX_REASON_BYTES,
     Handshake,
@@ -49,6 +50,14 @@ def test_log_lines_of_the_library_are_redacted(caplog):
     assert (logged.levelno, logged.exc_info) == (logging.DEBUG, None)
     assert (failed.getMessage(), failed.levelno) == ("it failed", logging.ERROR)
     assert failed.exc_info[0] is ValueError
+
+
+def test_fixed_word_of_a_log_line_stays_as_it_is(caplog):
+    """The state of a connection is no secret, even if a secret has the same text."""
+    caplog.set_level(logging.DEBUG, logger="websockets.client")
+    logger = RedactingLogger(logging.getLogger("websockets.client"), Redactor(["Authorization"]))
+    logger.debug("> %s: %s", "Authorization", "Authorization")
+    assert caplog.messages == ["> Authorization: [secret]"]
 
 
 def test_disabled_log_lines_are_not_rendered(caplog):
@@ -80,6 +89,13 @@ def certificate_error() -> ssl.SSLError:
     return error
 
 
+def tls_error(reason: str) -> ssl.SSLError:
+    """Return an error as OpenSSL raises it."""
+    error = ssl.SSLError(1, f"[SSL: {reason}] (_ssl.c:1)")
+    error.reason = reason
+    return error
+
+
 LOGIN = "the server refused the login with HTTP 401"
 REDACTOR = Redactor(["s3cret-key"])
 
@@ -106,6 +122,16 @@ REDACTOR = Redactor(["s3cret-key"])
         (TimeoutError(110, "late"), ConnectFailed, "cannot connect: pbx: Connection timed out"),
         (OSError(5, "problem"), ConnectFailed, "cannot connect: pbx: Input/output error"),
         (OSError("problem s3cret-key"), ConnectFailed, "cannot connect: problem [secret]"),
+        (
+            UnreachableHostError("pbx, port 443: Connection refused"),
+            ConnectFailed,
+            "cannot connect: pbx, port 443: Connection refused",
+        ),
+        (
+            tls_error("WRONG_VERSION_NUMBER"),
+            ConnectFailed,
+            "cannot connect: TLS failed: wrong version number",
+        ),
         (OSError(), ConnectFailed, "cannot connect: OSError"),
         (
             socket.gaierror(-2, "unknown"),

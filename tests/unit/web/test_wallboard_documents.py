@@ -65,6 +65,18 @@ async def test_a_call_waits_talks_and_ends():
     assert fresh["day"] == [{"start": quarter, "offered": 1, "answered": 1, "abandoned": 0}]
 
 
+async def test_an_agent_with_two_memberships_is_listed_once():
+    staged = quiet()
+    wallboard = wallboard_of(staged)
+    group, user = next(iter(staged.pbx.groups.values())), next(iter(staged.pbx.users.values()))
+    before = document_of(wallboard)
+    staged.pbx.add_member(user, group)
+    take_events(wallboard, staged)
+    after = document_of(wallboard)
+    assert after["queues"][str(group.id)]["agents"] == before["queues"][str(group.id)]["agents"]
+    assert after["agents"][str(user.id)]["queues"] == before["agents"][str(user.id)]["queues"]
+
+
 @pytest.mark.slow
 async def test_figures_equal_those_of_the_terminal_wallboard():
     staged = PICTURES.busy()

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from basix_ws_cti._internal.stream_defaults import DEFAULT_NAME
 from basix_ws_cti._internal.translation import N_, _, use_language
 from basix_ws_cti.cli.exit_codes import ExitCode
 from basix_ws_cti.cli.options import ConnectionOptions
 from basix_ws_cti.cli.output import fit_text, plain_console, write_json
+from basix_ws_cti.cli.redis_options import RedisCaFileOption, RedisStreamOption, redis_url
 from basix_ws_cti.exceptions import UsageError
 
 if TYPE_CHECKING:
@@ -97,18 +99,8 @@ def run_doctor(
             help=_("Check this Redis server, which carries the feed, instead of the PBX."),
         ),
     ] = None,
-    redis_stream: Annotated[
-        str,
-        typer.Option("--redis-stream", metavar="NAME", help=_("Key of the stream in Redis.")),
-    ] = "basix",
-    redis_ca_file: Annotated[
-        Path | None,
-        typer.Option(
-            "--redis-ca-file",
-            metavar="FILE",
-            help=_("PEM file with the certificate of a private CA to trust for Redis."),
-        ),
-    ] = None,
+    redis_stream: RedisStreamOption = DEFAULT_NAME,
+    redis_ca_file: RedisCaFileOption = None,
 ) -> None:
     """Examine the connection to the feed step by step, and print advice.
 
@@ -237,12 +229,12 @@ async def _examine_redis(
     url: str, stream: str, ca_file: Path | None, seconds: float, show: Callable[[Finding], object]
 ) -> ExitCode:
     from basix_ws_cti.cli.diagnostics.findings import Mark
-    from basix_ws_cti.cli.redis_options import missing_package, redis_url
+    from basix_ws_cti.cli.missing_package import missing_package
 
     try:
         from basix_ws_cti.cli.diagnostics.redis_examination import RedisExamination
     except ModuleNotFoundError as error:
-        raise missing_package(error) from None
+        raise missing_package(error, "fanout") from None
 
     examination = RedisExamination(redis_url(url), stream, ca_file=ca_file, timeout=seconds)
     result = ExitCode.OK

@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterator
     from datetime import datetime
 
+    from basix_ws_cti.alerts.rule import AlertRule
     from basix_ws_cti.cli.filters import Filters
+    from basix_ws_cti.mirror.mirror import Mirror
     from basix_ws_cti.sources.source import Source
 
 # Items after which the event loop gets control, for signals and the connection.
@@ -51,6 +53,26 @@ class FeedOptions:
         typer.Option(
             "--calls",
             help=_("Print call events instead of element events."),
+            rich_help_panel=panels.OUTPUT,
+        ),
+    ] = False
+    alerts: Annotated[
+        list[str],
+        typer.Option(
+            "--alerts",
+            metavar="RULE",
+            help=_(
+                "Also print when an alert begins and ends. RULE is longest-wait>60s, waiting>5, "
+                "waiting>5@QUEUE, feed-lost>30s or service-level<80% (repeatable)."
+            ),
+            rich_help_panel=panels.OUTPUT,
+        ),
+    ] = field(default=(), converter=list)
+    only_alerts: Annotated[
+        bool,
+        typer.Option(
+            "--only-alerts",
+            help=_("Print nothing but the alerts."),
             rich_help_panel=panels.OUTPUT,
         ),
     ] = False
@@ -132,10 +154,18 @@ class FeedOptions:
 
     def check_for_state(self) -> None:
         """Raise ``UsageError`` for an option that selects events, which a state does not have."""
-        for name in ("event", "user", "group", "number", "limit"):
+        for name in ("event", "user", "group", "number", "limit", "alerts"):
             if getattr(self, name):
                 message = _("--{option} selects events and cannot be combined with --state")
                 raise UsageError(message.format(option=name))
+
+    def alert_rules(self) -> list[AlertRule]:
+        """Return the rules of alerts. Raises ``UsageError`` for a text that is no rule."""
+        from basix_ws_cti.alerts.rule import AlertRule
+
+        if self.only_alerts and not self.alerts:
+            raise UsageError(_("--only-alerts needs a rule: add --alerts"))
+        return [AlertRule.parse(text) for text in self.alerts]
 
     def filters(self) -> Filters:
         """Return the filters. Raises ``UsageError`` if they can never match anything."""
@@ -166,6 +196,7 @@ def print_feed(connection: SourceOptions, options: FeedOptions) -> None:
     # Invalid options are reported before connecting.
     zone = options.zone
     options.filters()
+    options.alert_rules()
 
     async def follow() -> None:
         async with open_shown_source(connection, NoticePrinter(zone)) as source:
@@ -183,13 +214,13 @@ async def _print_live(source: Source, options: FeedOptions) -> None:
     """
     import asyncio
 
-    filters = options.filters()
-    if options.allow_unknown or not (options.calls and filters.has_names):
+    names = _Names(options)
+    if not names.are_checked_early:
         await print_source(source, options)
         return
 
     async def check_names() -> None:
-        filters.check_names(await source.synced())
+        names.check(await source.synced())
 
     try:
         async with asyncio.TaskGroup() as tasks:
@@ -198,6 +229,31 @@ async def _print_live(source: Source, options: FeedOptions) -> None:
             checking.cancel()
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from None
+
+
+class _Names:
+    """Names of users, groups and queues in the options, which only the feed knows."""
+
+    def __init__(self, options: FeedOptions) -> None:
+        self._filters = options.filters()
+        self._rules = options.alert_rules()
+        has_queues = any(isinstance(rule.queue, str) for rule in self._rules)
+        self.are_checked: bool = options.allow_unknown or not (
+            self._filters.has_names or has_queues
+        )
+        """True if there is nothing to check, or if it was checked."""
+        self.are_checked_early: bool = not self.are_checked and (
+            has_queues or (options.calls and self._filters.has_names)
+        )
+        """True if the check must not wait for the first item."""
+
+    def check(self, mirror: Mirror) -> None:
+        """Raise ``UsageError`` for a name that is not in a mirror."""
+        from basix_ws_cti.cli.alert_items import check_queues
+
+        self.are_checked = True
+        self._filters.check_names(mirror)
+        check_queues(self._rules, mirror)
 
 
 async def print_source(source: Source, options: FeedOptions) -> None:
@@ -216,13 +272,12 @@ async def print_source(source: Source, options: FeedOptions) -> None:
     to_lines = _line_converter(source, options, filters)
     remaining = options.limit
     count = 0
-    is_checked = options.allow_unknown or not filters.has_names
+    names = _Names(options)
     with stop_when_reader_closes():
         async with contextlib.aclosing(_items(source, options)) as items:
             async for at, item in items:
-                if not is_checked and isinstance(source.state, Synced):
-                    is_checked = True
-                    filters.check_names(source.mirror)
+                if not names.are_checked and isinstance(source.state, Synced):
+                    names.check(source.mirror)
                 for line in to_lines(at, item):
                     await write_stdout(line)
                     if remaining is not None:
@@ -235,6 +290,22 @@ async def print_source(source: Source, options: FeedOptions) -> None:
 
 
 async def _items(source: Source, options: FeedOptions) -> AsyncGenerator[tuple[datetime, Any]]:
+    """Yield the items of a source that the options select, with alerts among them."""
+    import contextlib
+
+    from basix_ws_cti.cli.alert_items import with_alerts
+
+    rules = options.alert_rules()
+    items = _feed_items(source, options)
+    merged = items
+    if rules:
+        merged = with_alerts(source, rules, items, only_alerts=options.only_alerts)
+    async with contextlib.aclosing(items), contextlib.aclosing(merged):
+        async for entry in merged:
+            yield entry
+
+
+async def _feed_items(source: Source, options: FeedOptions) -> AsyncGenerator[tuple[datetime, Any]]:
     """Yield the items of a source that the options select."""
     import contextlib
 

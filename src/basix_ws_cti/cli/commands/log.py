@@ -8,8 +8,9 @@ import typer
 
 from basix_ws_cti._internal.translation import _, ngettext
 from basix_ws_cti.cli.ages import parse_age
-from basix_ws_cti.cli.database_argument import missing_package, reject_password
+from basix_ws_cti.cli.database_argument import reject_password
 from basix_ws_cti.cli.help import panels
+from basix_ws_cti.cli.missing_package import missing_package
 from basix_ws_cti.cli.options import SourceOptions
 
 if TYPE_CHECKING:

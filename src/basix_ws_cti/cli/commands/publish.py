@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from basix_ws_cti._internal.stream_defaults import DEFAULT_MAX_ENTRIES, DEFAULT_NAME, MIN_ENTRIES
 from basix_ws_cti._internal.translation import _
-from basix_ws_cti.cli.help import panels
-from basix_ws_cti.cli.options import ConnectionOptions
+from basix_ws_cti.cli.options import DEFAULT_COUNTRY_CODE, ConnectionOptions, CountryCodeOption
+from basix_ws_cti.cli.redis_options import RedisCaFileOption, RedisStreamOption, redis_url
 from basix_ws_cti.exceptions import UsageError
 
 if TYPE_CHECKING:
@@ -30,64 +31,79 @@ def publish_feed(
     ],
     connection: ConnectionOptions,
     *,
-    redis_stream: Annotated[
-        str,
-        typer.Option(
-            "--redis-stream",
-            metavar="NAME",
-            help=_("Key of the stream in Redis."),
-            rich_help_panel=panels.OUTPUT,
-        ),
-    ] = "basix",
+    redis_stream: RedisStreamOption = DEFAULT_NAME,
     max_entries: Annotated[
         int,
         typer.Option(
             "--max-entries",
             metavar="N",
             help=_("Number of entries that the stream keeps, approximately."),
-            min=1000,
-            rich_help_panel=panels.OUTPUT,
+            min=MIN_ENTRIES,
         ),
-    ] = 50_000,
-    redis_ca_file: Annotated[
+    ] = DEFAULT_MAX_ENTRIES,
+    anonymise: Annotated[
         Path | None,
         typer.Option(
-            "--redis-ca-file",
-            metavar="FILE",
-            help=_("PEM file with the certificate of a private CA to trust for Redis."),
-            rich_help_panel=panels.OUTPUT,
+            "--anonymise",
+            metavar="KEY_FILE",
+            help=_(
+                "Publish pseudonyms instead of names, numbers and addresses, made with the key in "
+                "this file. All publishers of a stream need the same key."
+            ),
         ),
     ] = None,
+    country_code: CountryCodeOption = DEFAULT_COUNTRY_CODE,
+    redis_ca_file: RedisCaFileOption = None,
 ) -> None:
     """Publish the feed to a Redis stream, until Ctrl-C."""
+    from basix_ws_cti.cli.missing_package import missing_package
     from basix_ws_cti.cli.open_source import selected_pbx_arguments
-    from basix_ws_cti.cli.redis_options import missing_package, redis_url
     from basix_ws_cti.cli.signals import run_interruptible
 
     try:
         from basix_ws_cti.fanout.publisher import Publisher
     except ModuleNotFoundError as error:
-        raise missing_package(error) from None
+        raise missing_package(error, "fanout") from None
 
     if connection.force:
         raise UsageError(
             _("--force does not work with publish: a standby would disconnect the leader")
         )
     url = redis_url(redis)
+    options = {} if anonymise is None else _anonymising_options(anonymise, country_code)
 
     async def publish() -> None:
         async with selected_pbx_arguments(connection) as arguments:
             publisher = Publisher(
                 url,
-                lambda: _make_client(arguments),
+                lambda: _make_client({**arguments, **options}),
                 stream=redis_stream,
                 max_entries=max_entries,
                 on_status=print_status,
+                with_error_texts=anonymise is None,
                 ca_file=redis_ca_file,
             )
             await publisher.run()
 
     run_interruptible(publish())
+
+
+def _anonymising_options(file: Path, country_code: str) -> dict[str, Any]:
+    """Return the options of a client whose feed has pseudonyms. Raises ``UsageError``."""
+    from basix_ws_cti.cli.files import file_access
+    from basix_ws_cti.fanout.anonymising import MIN_KEY_BYTES, AnonymisingConnector, derive_key
+
+    with file_access("read", file):
+        secret = file.read_bytes().strip()
+    if len(secret) < MIN_KEY_BYTES:
+        raise UsageError(
+            _(
+                "the key in {file} has fewer than {count} bytes: create one with "
+                "`openssl rand -base64 32`"
+            ).format(file=file, count=MIN_KEY_BYTES)
+        )
+    connector = AnonymisingConnector(derive_key(secret), country_code=country_code)
+    return {"connector": connector, "country_code": country_code}
 
 
 def _make_client(arguments: dict[str, Any]) -> Any:

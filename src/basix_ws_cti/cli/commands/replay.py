@@ -50,6 +50,7 @@ def replay_recording(
     # Invalid options are reported before reading.
     zone = options.zone
     options.filters()
+    options.alert_rules()
     board_limits = limits.board_limits()
     if top:
         from .top import require_terminal

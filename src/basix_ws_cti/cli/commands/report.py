@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from basix_ws_cti._internal.translation import _
-from basix_ws_cti.cli.database_argument import missing_package, reject_password
+from basix_ws_cti.cli.database_argument import reject_password
+from basix_ws_cti.cli.missing_package import missing_package
 from basix_ws_cti.cli.options import TimezoneOption, parse_timezone
 from basix_ws_cti.cli.report_options import (
     DEFAULT_PERIOD,

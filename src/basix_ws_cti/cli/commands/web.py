@@ -12,8 +12,10 @@ import typer
 from attrs import field, frozen
 
 from basix_ws_cti._internal.translation import _
-from basix_ws_cti.cli.database_argument import missing_package
+from basix_ws_cti.cli.database_argument import reject_password
+from basix_ws_cti.cli.files import file_access
 from basix_ws_cti.cli.help import panels
+from basix_ws_cti.cli.missing_package import missing_package
 from basix_ws_cti.cli.options import SourceOptions, TimezoneOption, parse_timezone
 from basix_ws_cti.cli.wait_limits import LimitOptions
 from basix_ws_cti.exceptions import UsageError
@@ -21,6 +23,7 @@ from basix_ws_cti.exceptions import UsageError
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
+    from basix_ws_cti.cli.background_log import BackgroundLog
     from basix_ws_cti.sources.source import Source
     from basix_ws_cti.web.app import WebApp
     from basix_ws_cti.web.commands import CommandTarget
@@ -131,6 +134,15 @@ def serve_wallboard(
     limits: LimitOptions,
     server: ServerAddressOptions,
     *,
+    limit_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--limits",
+            metavar="FILE",
+            help=_("TOML file with limits of figures, for all queues and for single ones."),
+            rich_help_panel=panels.WALLBOARD,
+        ),
+    ] = None,
     site: Annotated[
         str | None,
         typer.Option(
@@ -148,6 +160,18 @@ def serve_wallboard(
             rich_help_panel=panels.WALLBOARD,
         ),
     ] = False,
+    log: Annotated[
+        str | None,
+        typer.Option(
+            "--log",
+            metavar="DATABASE",
+            help=_(
+                "Call log for the figures of today across restarts, and for reports: SQLite file "
+                "or URL. Calls are logged there, too, unless another process does so."
+            ),
+            rich_help_panel=panels.WALLBOARD,
+        ),
+    ] = None,
     timezone: TimezoneOption = None,
 ) -> None:
     """Serve the wallboard to browsers, until Ctrl-C."""
@@ -155,17 +179,28 @@ def serve_wallboard(
     from basix_ws_cti.cli.signals import run_interruptible
 
     try:
+        from basix_ws_cti.web.access_file import AccessFile
         from basix_ws_cti.web.app import create_app
+        from basix_ws_cti.web.limit_file import read_limits
         from basix_ws_cti.web.limit_set import LimitSet
     except ModuleNotFoundError as error:
         raise missing_package(error, "web") from None
 
     server.check()
+    if server.password_file is not None:
+        with file_access("read", server.password_file):
+            AccessFile.read(server.password_file)
     zone = _zone(timezone)
     limit_set = LimitSet(limits.board_limits())
+    if limit_file is not None:
+        with file_access("read", limit_file):
+            limit_set = read_limits(limit_file, limit_set.general)
+
+    day_log = None if log is None else _make_log(log, connection)
 
     async def serve() -> None:
-        async with open_shown_source(connection) as source:
+        on_notice = None if day_log is None else day_log.on_notice
+        async with open_shown_source(connection, on_notice) as source:
             app = create_app(
                 source,
                 zone=zone,
@@ -178,10 +213,35 @@ def serve_wallboard(
                 any_address=True,
                 access_file=server.password_file,
                 commands=_command_target(source) if server.allow_commands else None,
+                log=log,
             )
-            await _run(app, server)
+            if log is None or day_log is None:
+                await _run(app, server)
+                return
+            async with day_log.record(source):
+                await _restore_day(log, app)
+                await _run(app, server)
 
     run_interruptible(serve())
+
+
+def _make_log(database: str, connection: SourceOptions) -> BackgroundLog:
+    if connection.recording is not None:
+        raise UsageError(_("--log and --recording cannot be combined: use log --recording"))
+    try:
+        import basix_ws_cti.reports.page  # noqa: F401 - needed for the page of reports
+        from basix_ws_cti.cli.background_log import BackgroundLog
+    except ModuleNotFoundError as error:
+        raise missing_package(error, "reports") from None
+    reject_password(database)
+    return BackgroundLog(database)
+
+
+async def _restore_day(database: str, app: WebApp) -> None:
+    from basix_ws_cti.web.day_log import restore_day
+
+    board = app.wallboard
+    board.counting_from = await restore_day(database, board.model.stats, board.source.now())
 
 
 def parse_address(text: str) -> tuple[str, int]:

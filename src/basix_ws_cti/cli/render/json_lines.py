@@ -8,6 +8,8 @@ from typing import Any
 
 from attrs import frozen
 
+from basix_ws_cti.alerts.alert_json import alert_value
+from basix_ws_cti.alerts.rule import Alert
 from basix_ws_cti.calls import CallEvent
 from basix_ws_cti.calls.event_json import call_event_value, event_name, with_envelope
 from basix_ws_cti.cli.feed_names import INITIAL
@@ -26,7 +28,7 @@ from basix_ws_cti.messages import (
 from basix_ws_cti.mirror.changes import Lagged
 from basix_ws_cti.mirror.mirror import Mirror
 
-Item = Message | CallEvent | Lagged
+Item = Message | CallEvent | Lagged | Alert
 """Item of a feed."""
 
 
@@ -58,8 +60,8 @@ class JsonLines:
                 for key, element in elements.items():
                     if filters.match_element(kind, element, INITIAL, self.mirror):
                         yield _element_value(kind, INITIAL, key, element)
-            case Lagged(missed):
-                yield {"type": "lagged", "missed": missed}
+            case Lagged() | Alert():
+                yield _report_value(item)
             case SystemMsg() | Msg() | UnknownMessage() if not filters.is_active:
                 yield _message_value(item)
             case FieldSpec() | SystemMsg() | Msg() | UnknownMessage():
@@ -67,6 +69,12 @@ class JsonLines:
             case event:
                 if filters.match_call(event.call, event_name(type(event)), self.mirror):
                     yield call_event_value(event)
+
+
+def _report_value(report: Lagged | Alert) -> dict[str, Any]:
+    if isinstance(report, Alert):
+        return alert_value(report)
+    return {"type": "lagged", "missed": report.missed}
 
 
 def _message_value(message: SystemMsg | Msg | UnknownMessage) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, get_args
 
 from basix_ws_cti import calls
+from basix_ws_cti.alerts.alert_json import alert_schema
 from basix_ws_cti.calls.event_json import VERSION, call_event_schema, envelope_schema
 from basix_ws_cti.calls.json_schema import object_schema, state_schema, type_schema
 from basix_ws_cti.parsing.record_decoder import ELEMENTS
@@ -35,6 +36,7 @@ def build_schema() -> dict[str, Any]:
         "SystemMsgLine": envelope_schema("system_msg", text={"type": "string"}),
         "MsgLine": envelope_schema("msg", text={"type": "string"}),
         "UnknownLine": envelope_schema("unknown", name={"type": "string"}, term={"type": "array"}),
+        "AlertLine": alert_schema(),
         "LaggedLine": envelope_schema("lagged", missed={"type": "integer", "minimum": 1}),
         **{
             f"{event.__name__}Line": call_event_schema(event, defs)

@@ -29,6 +29,8 @@ ELEMENT_EVENTS = {
     "message": N_("message"),
     "unknown": N_("unknown"),
     "lagged": N_("lagged"),
+    "alert_raised": N_("raised"),
+    "alert_ended": N_("ended"),
 }
 """Word for each event of a line about an element or a message."""
 
@@ -42,6 +44,8 @@ CALL_EVENTS = {
     "updated": N_("updated"),
     "ended": N_("ended"),
     "lagged": N_("lagged"),
+    "alert_raised": N_("raised"),
+    "alert_ended": N_("ended"),
 }
 """Word for each event of a line about a call."""
 

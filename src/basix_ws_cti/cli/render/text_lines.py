@@ -8,6 +8,8 @@ from datetime import datetime, tzinfo
 from attrs import define, frozen
 
 from basix_ws_cti._internal.translation import _, ngettext
+from basix_ws_cti.alerts.rule import Alert
+from basix_ws_cti.board.alert_texts import describe_alert
 from basix_ws_cti.board.call_lines import (
     DIRECTIONS,
     describe_call_ends,
@@ -48,6 +50,8 @@ _COLOURS = {
     "initial": 2,
     "message": 1,
     "lagged": 1,
+    "alert_raised": 31,
+    "alert_ended": 32,
 }
 _FAINT = 2
 
@@ -170,6 +174,9 @@ class TextLines:
                 return None
             case InitialInfo():
                 return self._snapshot_line(item)
+            case Alert():
+                name = f"alert_{item.state}"
+                return _Line(name, _("alert"), str(item.rule), describe_alert(item))
             case Lagged(missed):
                 return _Line("lagged", "", _describe_lagged(missed))
             case FieldSpec() | SystemMsg() | Msg() | UnknownMessage():
