@@ -65,6 +65,13 @@ NOT_RUN = {
         "ACL SETUSER publisher on >PASSWORD ~basix ~{basix}:* +get +set +del +pexpire +eval +xadd "
         "+xrange +xrevrange +xinfo|stream": "commands of Redis: see test_redis_acl.py",
         "basix-ws-cti doctor --redis rediss://publisher@redis.example.com": REDIS,
+        "basix-ws-cti publish rediss://publisher@redis.example.com --full-events "
+        "--allow-commands": (REDIS),
+        "# Ends a call, and starts another one.": REDIS,
+        "ACL SETUSER commanding-publisher on >PASSWORD ~basix ~{basix}:* +get +set +del +pexpire "
+        "+eval +xadd +xrange +xrevrange +xinfo|stream +xread +time +rpush": (
+            "commands of Redis: see test_redis_acl.py"
+        ),
         "# Works with a Client and with a Follower.": "it needs a Redis: see test_follower_docs.py",
         "(umask 077; openssl rand -base64 32 > pseudonyms.key)": REDIS,
         "# Publishes pseudonyms.": "it needs a Redis: see test_follower_docs.py",
