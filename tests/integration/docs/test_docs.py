@@ -88,7 +88,10 @@ NOT_RUN = {
         "docker compose build": DOCKER,
         "BASIX_SERVER=bcs.brastel.com": "a file of variables",
     },
-    "docs/howto/monitoring.md": {"pip install '.[cli,metrics]'": INSTALLS},
+    "docs/howto/monitoring.md": {
+        "pip install '.[cli,metrics]'": INSTALLS,
+        "# prometheus.yml": "configuration of Prometheus",
+    },
     "docs/howto/webhook.md": {
         "pip install '.[cli,webhook]'": INSTALLS,
         "basix-ws-cti webhook https://crm.example.com/calls --event answered --event ended "
