@@ -396,6 +396,35 @@ async def test_new_alarm_comes_first_at_once(web):
     assert await web.texts(".card .badge") == ["Alarm"]
 
 
+async def test_commands_are_sent_only_when_allowed_and_never_while_stale(web):
+    doc = document(queues=1, agents_each=3)
+    call = min(doc["calls"], key=lambda key: doc["calls"][key]["started"])
+    doc["calls"][call]["channel"] = "6b1e5a3c"
+    await web.show(doc, "?mode=desk")
+    assert await web.page.locator(".agent .actions").count() == 0
+    await web.show({**doc, "commands": True})
+    row = web.page.locator(".call").filter(has_text=doc["calls"][call]["caller"])
+    await row.locator("summary").click()
+    await row.get_by_role("button", name="Hang up").click()
+    await web.until("document.querySelector('.result').textContent === 'Done.'")
+    await row.get_by_label("Number or extension").fill(" 202 ")
+    await row.get_by_role("button", name="Transfer").click()
+    await web.until("document.querySelector('.result').textContent === 'Done.'")
+    agent = web.page.locator(".agent").first
+    await agent.locator("summary").click()
+    await agent.get_by_label("Number or extension").fill("0312345678")
+    await agent.get_by_role("button").click()
+    await web.until("document.querySelector('.agent .result').textContent === 'Done.'")
+    assert web.posts == [
+        ("commands/hangup", {"channel": "6b1e5a3c"}),
+        ("commands/transfer", {"channel": "6b1e5a3c", "destination": "202"}),
+        ("commands/call", {"user": "u0-0", "destination": "0312345678"}),
+    ]
+    await web.show(lost({**doc, "commands": True}))
+    assert await row.get_by_role("button", name="Hang up").is_disabled()
+    assert await agent.get_by_role("button").is_disabled()
+
+
 async def test_filters_are_in_the_address(opened):
     async with opened() as web:
         await web.show(document(), "?mode=desk")

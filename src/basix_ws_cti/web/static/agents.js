@@ -1,6 +1,7 @@
 // Agents by queue, as rows and as counts that open.
 
 import { html } from "./vendor/preact-htm.js";
+import { AgentActions } from "./actions.js";
 import { byName, queuesByName } from "./figures.js";
 import { Elapsed, LevelBadge, levelClass, Memo, Name, StateShape, STATES, stateName } from "./parts.js";
 import { t } from "./texts.js";
@@ -40,24 +41,26 @@ export function StateCounts({ agents }) {
 }
 
 export class AgentRow extends Memo {
-  render({ agent, clock }) {
+  render({ id, agent, clock, actions }) {
     return html`<li class="agent ${agent.state}${levelClass(agent.level)}">
       <${StateShape} state=${agent.state} />
       <span class="who"><${Name} text=${agent.name} />${agent.extension ? html`<small class="extension">${agent.extension}</small>` : null}</span>
       <span class="doing"><span class="state">${stateName(agent.state)}</span>${agent.with ? html`<small><${Name} text=${agent.with} /></small>` : null}</span>
       <span class="since"><${LevelBadge} level=${agent.level} /><${Elapsed} since=${agent.since} clock=${clock} /></span>
+      ${actions ? html`<${AgentActions} user=${id} isOn=${actions === "on"} subject=${agent.name} title=${t("call")} />` : null}
     </li>`;
   }
 }
 
 export function AgentPanel({ board }) {
   const groups = agentGroups(board.doc, board.settings.sort);
+  const actions = board.doc.commands && (board.canAct ? "on" : "off");
   return html`<section class="panel agent-panel">
     <header><h2>${t("agents")}</h2><span class="count">${Object.keys(board.doc.agents).length}</span></header>
     ${groups.map((group) => html`<section key=${group.key} class="agent-group">
       <h3><${Name} text=${group.name} /><${StateCounts} agents=${group.agents} /></h3>
       ${group.agents.length ? null : html`<p class="none">${t("no_agents")}</p>`}
-      <ul class="rows">${group.agents.map((one) => html`<${AgentRow} key=${one.key} agent=${one.row} clock=${board.clock} />`)}</ul>
+      <ul class="rows">${group.agents.map((one) => html`<${AgentRow} key=${one.key} id=${one.key} agent=${one.row} clock=${board.clock} actions=${actions} />`)}</ul>
     </section>`)}
   </section>`;
 }

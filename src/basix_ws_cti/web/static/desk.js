@@ -47,6 +47,7 @@ export function TopBar({ board }) {
       <button type="button" aria-pressed=${settings.sounds.length > 0} onClick=${() => board.go({ sound: settings.sounds.length ? null : ["alarm"] })}>
         ${settings.sounds.length ? t("sound_on") : t("sound_off")}
       </button>
+      ${board.doc.report ? html`<a class="button" href="./report">${t("reports")}</a>` : null}
       ${board.logout ? html`<button type="button" onClick=${board.logout}>${t("log_out")}</button>` : null}
     </nav>
   </header>`;

@@ -176,6 +176,8 @@ class Wallboard {
       settings: this.settings,
       feed: doc.feed,
       stale: stale && { since: moment(stale.time, now, doc.zone), reason: stale.reason },
+      canAct: doc.commands && stale === null,
+      logout: this.stream.account ? () => this.logout() : null,
       go: (changes) => this.go(changes),
     };
   }
