@@ -35,6 +35,7 @@ PROGRAMS = {
     "redis": "redis-server",
     "systemd": "systemd-analyze",
     "tmux": "tmux",
+    "valkey": "valkey-server",
 }
 
 
