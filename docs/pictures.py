@@ -1,12 +1,14 @@
 """``python docs/pictures.py``: the images of the README and the docs, from the program itself.
 
-They show the simulated PBX at a fixed moment of a fixed day. The SVG files have the same bytes each
-time; the card is drawn by Chromium, whose versions differ in the smoothing of edges.
+They show the simulated PBX. The SVG files are of a fixed moment of a fixed day, and have the same
+bytes each time. Chromium draws the others, which need playwright: the social card, and the
+wallboard in the browser after some minutes of calls.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import re
 import shutil
@@ -15,7 +17,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from html import unescape
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from rich.cells import cell_len
 from textual.pilot import Pilot
@@ -33,10 +35,13 @@ from basix_ws_cti import (
 )
 from basix_ws_cti.board.feed_history import FeedHistory
 from basix_ws_cti.cli.wallboard.app import Wallboard
-from basix_ws_cti.simulator import Pbx, scenarios
+from basix_ws_cti.simulator import Pbx, Simulator, scenarios
 from basix_ws_cti.simulator.frame_writer import Writer
 from basix_ws_cti.simulator.session_frames import initial_frames
 from basix_ws_cti.simulator.timeline import Timeline
+
+if TYPE_CHECKING:
+    from playwright.async_api import Page
 
 HERE = Path(__file__).parent
 
@@ -187,10 +192,10 @@ CARD = """<!doctype html>
 """Page of the social card; 1200 × 630 pixels is the size that social networks show in full."""
 
 
-async def _draw_card(path: Path, board: str) -> None:
+@contextlib.asynccontextmanager
+async def _open_page(width: int, height: int) -> AsyncIterator[Page]:
     from playwright.async_api import async_playwright  # noqa: PLC0415 - tests import this module
 
-    logo = (HERE / "_static" / "favicon.svg").read_text(encoding="utf-8")
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
             executable_path=shutil.which("chromium"),
@@ -198,22 +203,49 @@ async def _draw_card(path: Path, board: str) -> None:
             args=[] if os.getuid() else ["--no-sandbox"],
         )
         try:
-            page = await browser.new_page(viewport={"width": 1200, "height": 630})
-            await page.set_content(CARD.format(logo=logo, board=board))
-            await page.screenshot(path=path)
+            yield await browser.new_page(viewport={"width": width, "height": height})
         finally:
             await browser.close()
 
 
+async def _draw_card(path: Path, board: str) -> None:
+    logo = (HERE / "_static" / "favicon.svg").read_text(encoding="utf-8")
+    async with _open_page(1200, 630) as page:
+        await page.set_content(CARD.format(logo=logo, board=board))
+        await page.screenshot(path=path)
+
+
+async def _draw_web(path: Path, seconds: float = 60) -> None:
+    with Simulator(seed=8, users=20, rate=15, speed=20) as pbx:
+        login = pbx.connect_args
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "basix_ws_cti", "web", "--listen", "127.0.0.1:0"),
+            *("--server", pbx.url, "--domain", login["domain"], "--full-events", "--site", "acme"),
+            env={**os.environ, "BASIX_TOKEN": login["token"], "LANGUAGE": "en", "TZ": "Asia/Tokyo"},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        assert process.stdout is not None  # noqa: S101 - it is a pipe
+        try:
+            line = (await process.stdout.readline()).decode()
+            async with _open_page(1280, 745) as page:
+                await page.goto(line[line.index("http") :].strip())
+                await page.wait_for_timeout(seconds * 1000)
+                await page.screenshot(path=path)
+        finally:
+            process.terminate()
+            await process.wait()
+
+
 def main(folder: Path = HERE / "_static") -> None:
-    """Draw all images; the card needs playwright and Chromium."""
+    """Draw all images."""
     folder.mkdir(exist_ok=True)
     for name, draw in PICTURES.items():
         (folder / name).write_text(stable(draw()), encoding="utf-8", newline="\n")
         sys.stdout.write(f"{folder / name}\n")
-    board = (folder / "top.svg").read_text(encoding="utf-8")
-    asyncio.run(_draw_card(folder / "card.png", board))
-    sys.stdout.write(f"{folder / 'card.png'}\n")
+    asyncio.run(_draw_card(folder / "card.png", (folder / "top.svg").read_text(encoding="utf-8")))
+    asyncio.run(_draw_web(folder / "web.png"))
 
 
 if __name__ == "__main__":

@@ -100,10 +100,10 @@ READERS: dict[str, Callable[[int, str], Coroutine[Any, Any, object]]] = {
 }
 
 
-def run(reader: Coroutine[Any, Any, object]) -> object:
+def run(reader: Coroutine[Any, Any, object], timeout: float = TIMEOUT) -> object:
     """Run a reader to its end."""
     gc.collect()
-    return asyncio.run(asyncio.wait_for(reader, TIMEOUT))
+    return asyncio.run(asyncio.wait_for(reader, timeout))
 
 
 def flood(events: int, number: int) -> dict[str, list[bytes]]:
@@ -191,14 +191,14 @@ class Held:
         probing.cancel()
 
 
-def watched(reader: Coroutine[Any, Any, object]) -> Held:
+def watched(reader: Coroutine[Any, Any, object], timeout: float = TIMEOUT) -> Held:
     """Measure how long a reader blocks its event loop."""
     held = Held()
     plain_run = asyncio.Handle._run  # noqa: SLF001 - asyncio has no hook around a callback
     gc.callbacks.append(held.collect)
     try:
         with patch.object(asyncio.Handle, "_run", lambda handle: held.run(plain_run, handle)):
-            run(held.watch(reader))
+            run(held.watch(reader), timeout)
     finally:
         gc.callbacks.remove(held.collect)
     return held

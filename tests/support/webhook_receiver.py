@@ -134,6 +134,7 @@ class EventSource:
         self.mirror = Mirror()
         self.state = Synced()
         self.calls = {}
+        self.alerts = {}
         self._now = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
         self._queue = asyncio.Queue()
         for event in events:
@@ -157,6 +158,10 @@ class EventSource:
             if isinstance(item, Exception):
                 raise item
             yield at, item
+
+    def on_alert(self, rule, callback):
+        self.alerts[str(rule)] = callback
+        return lambda: self.alerts.pop(str(rule))
 
     async def messages(self):
         for nothing in ():

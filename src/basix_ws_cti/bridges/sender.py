@@ -74,7 +74,7 @@ class Sender:
         *,
         connections: int,
     ) -> None:
-        self.counts = SendCounts()
+        self.counts: SendCounts = SendCounts()
         self._spool = spool
         self._receiver = receiver
         self._signer = signer

@@ -22,6 +22,7 @@ from basix_ws_cti._internal.arguments import (
     check_seconds,
 )
 from basix_ws_cti._internal.callables import check_function
+from basix_ws_cti.alerts.rule import Alert, AlertRule
 from basix_ws_cti.calls import CallEvent
 from basix_ws_cti.exceptions import UsageError
 from basix_ws_cti.mirror.changes import Gap, Lagged
@@ -36,7 +37,7 @@ from .signatures import Signer
 from .spool import Spool
 from .spool_file import SpoolFile
 from .spool_thread import SpoolThread
-from .webhook_events import GapReason, OutgoingEvent, call_event, gap_event
+from .webhook_events import GapReason, OutgoingEvent, alert_event, call_event, gap_event
 
 _log = logging.getLogger(__name__)
 
@@ -219,31 +220,42 @@ class Webhook(NotPicklable):
         source: Source,
         *,
         where: Callable[[CallEvent], bool] | None = None,
+        alerts: Iterable[AlertRule | str] = (),
         when_full: Literal["drop", "wait"] = "drop",
     ) -> None:
-        """Store the call events of a source until its feed ends; they are sent meanwhile.
+        """Store the events of a source until its feed ends; they are sent meanwhile.
 
         Pass the source's notices to ``on_notice``, so that gaps in the feed are sent too.
 
-        - ``where``: function that returns True for the events to send; ``None``: all of them.
+        - ``where``: function that returns True for the call events to send; ``None``: all of them.
+        - ``alerts``: rules of which each alert is sent when it begins and when it ends, as
+          ``AlertRule`` or text.
         - ``when_full``: ``"wait"`` reads no further while the spool is full, instead of dropping
           the oldest events. For recordings; a live feed would lose events instead.
 
         Raises the error that ended the feed, and ``SpoolError`` if the spool gets damaged.
         """
         check_function("where", where, "event", optional=True)
+        rules = [one if isinstance(one, AlertRule) else AlertRule.parse(one) for one in alerts]
         check_choice("when_full", when_full, ("drop", "wait"))
         if self._sending is None:
             raise UsageError("the webhook is not open: use `async with Webhook(...) as webhook:`")
         self._source = source
         if isinstance(source.state, Synced):
             self._report_restart(source.now())
+
+        def on_alert(alert: Alert) -> None:
+            self._store(alert_event(alert, source.now()))
+
+        unregister = [source.on_alert(rule, on_alert) for rule in rules]
         reading = asyncio.create_task(self._read(source, where, waits=when_full == "wait"))
         alive = asyncio.create_task(self._note_alive(source))
         tasks = {reading, alive, self._sending}
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            for function in unregister:
+                function()
             for task in (reading, alive):
                 task.cancel()
             await asyncio.gather(reading, alive, return_exceptions=True)

@@ -14,6 +14,8 @@ from typing import Any, Literal, get_args
 
 from attrs import frozen
 
+from basix_ws_cti.alerts.alert_json import alert_schema, alert_value
+from basix_ws_cti.alerts.rule import Alert
 from basix_ws_cti.calls import CallEvent
 from basix_ws_cti.calls.event_json import (
     TIME_SCHEMA,
@@ -68,6 +70,12 @@ def call_event(event: CallEvent, at: datetime) -> OutgoingEvent:
     return _event(f"call.{name}", f"call {event.call.id!a}", value)
 
 
+def alert_event(alert: Alert, at: datetime) -> OutgoingEvent:
+    """Return an alert that was raised or has ended; ``at`` is the feed's time."""
+    topic = f"alert {str(alert.rule)!a}"
+    return _event(f"alert.{alert.state}", topic, with_envelope(at, None, alert_value(alert)))
+
+
 def gap_event(
     reason: GapReason,
     at: datetime,
@@ -109,6 +117,10 @@ def build_event_schema() -> dict[str, Any]:
     data = {
         f"call.{event_name(event)}": call_event_schema(event, defs) for event in get_args(CallEvent)
     }
+    for state in ("raised", "ended"):
+        schema = alert_schema()
+        schema["properties"]["state"] = {"const": state}
+        data[f"alert.{state}"] = schema
     data[GAP_TYPE] = envelope_schema(
         "gap",
         reason={"enum": [*get_args(GapReason)]},

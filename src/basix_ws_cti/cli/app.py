@@ -228,7 +228,10 @@ def _print_version(is_given: bool) -> None:  # noqa: FBT001 - typer's callback
     if is_given:
         from importlib.metadata import version
 
-        typer.echo(f"basix-ws-cti {version('basix_ws_cti')}")
+        from basix_ws_cti import compiled
+
+        build = "compiled" if compiled else "pure Python"
+        typer.echo(f"basix-ws-cti {version('basix_ws_cti')} ({build})")
         raise typer.Exit
 
 

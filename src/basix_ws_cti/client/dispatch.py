@@ -73,11 +73,13 @@ class Dispatcher:
     def publish_message(self, message: Message) -> None:
         """Deliver a message."""
         self.callbacks.call(type(message).__name__, message)
-        self.messages.offer(message, self.callbacks.report)
+        if self.messages.has_members:
+            self.messages.offer(message, self.callbacks.report)
 
     def publish_change(self, change: Change | Gap) -> None:
         """Deliver a change to the subscribers of this moment."""
-        self.changes.offer(change, self.callbacks.report)
+        if self.changes.has_members:
+            self.changes.offer(change, self.callbacks.report)
         self.callbacks.call("change", change)
         if self.waiters:
             self._notify_waiters(change)

@@ -10,6 +10,7 @@ import asyncio
 import itertools
 from collections.abc import Callable, Mapping
 from functools import partial
+from operator import attrgetter
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar, cast
 
@@ -403,7 +404,10 @@ class LiveFeed(NotPicklable):
     ) -> Callable[[], None]:
         """Call ``callback(element_name, elements)`` as ``MessageParser`` does."""
         return self._on_message(
-            InitialInfo, callback, lambda m: (m.element_name, m.elements), "element_name, elements"
+            InitialInfo,
+            callback,
+            attrgetter("element_name", "elements"),
+            "element_name, elements",
         )
 
     def on_info_event(self, callback: Callable[[str, Any, str], object]) -> Callable[[], None]:
@@ -411,7 +415,7 @@ class LiveFeed(NotPicklable):
         return self._on_message(
             InfoEvent,
             callback,
-            lambda m: (m.element_name, m.element, m.event_name),
+            attrgetter("element_name", "element", "event_name"),
             "element_name, element, event_name",
         )
 

@@ -354,7 +354,11 @@ class SubscriberSet(Generic[T]):
     added to the backlog once for all of them.
     """
 
+    has_members: bool
+    """False if ``offer`` would do nothing; may be True after all subscriptions were dropped."""
+
     def __init__(self) -> None:
+        self.has_members = False
         # Subscriptions by id, in the order of their numbers, which grow from the first to the last.
         self._references: dict[int, tuple[int, ReferenceType[Subscription[T]]]] = {}
         self._numbers = itertools.count(1)
@@ -399,6 +403,7 @@ class SubscriberSet(Generic[T]):
         self._last_number = next(self._numbers)
         self._references[id(subscription)] = (self._last_number, ref(subscription))
         self._offered = None
+        self.has_members = True
         subscription.share(self._backlog, self._note_behind)
 
     def discard(self, subscription: Subscription[T]) -> None:
@@ -407,6 +412,7 @@ class SubscriberSet(Generic[T]):
         if reference is not None and reference() is subscription:
             del self._references[id(subscription)]
             self._offered = None
+            self.has_members = bool(self._references)
             if self._behind.pop(id(subscription), None) is not None and not self._behind:
                 self._backlog.clear()
 
@@ -478,6 +484,7 @@ class SubscriberSet(Generic[T]):
             if reference() is not None
         }
         self._sweep_at = max(_FIRST_SWEEP, 2 * len(self._references))
+        self.has_members = bool(self._references)
 
 
 @frozen

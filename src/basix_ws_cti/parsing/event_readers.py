@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from basix_ws_cti.messages import FieldSpec
 
     EventReader = Callable[[bytes], tuple[str, Element, str]]
+    RecordsReader = Callable[[bytes, int, int], list[Element]]
     # Given the buffer and a position, returns the value there and the position after it.
     ValueReader = Callable[[bytes, int], tuple[Any, int]]
 
@@ -148,6 +149,9 @@ if _tag == 98:
 elif _tag == 110 and _buf[_at + 1] == 7 and not _buf[_at + 2]:
     {part} = _u64(_buf, _at)[0] & _microseconds
     _at += 10
+elif _tag == 97:
+    {part} = _buf[_at + 1]
+    _at += 2
 elif _buf.startswith(_undefined, _at):
     {part} = None
     _at += {undefined_size}
@@ -214,14 +218,71 @@ def compiled_reader(spec: FieldSpec, base_url: str | None, header: bytes) -> Eve
 
 def generated_reader(spec: FieldSpec, base_url: str | None, header: bytes) -> EventReader:
     """Return the reader for an interpreted package: a function generated for this spec."""
-    atom_format = ATOM_FORMATS[header[3]]
+    return _generated(
+        spec,
+        base_url,
+        ATOM_FORMATS[header[3]],
+        parameters="_buf",
+        begin=["if not _buf.startswith(_header):", "    raise _Fallback", f"_at = {len(header)}"],
+        end=["_event_name = _event_names[_buf[_at:]]"],
+        result="(_kind, _self, _event_name)",
+        namespace={"_header": header, "_kind": spec.element_name},
+    )
+
+
+@lru_cache(maxsize=MAX_FAST_READERS)
+def records_reader(spec: FieldSpec, base_url: str | None, atom_tag: int) -> RecordsReader:
+    """Return a function that reads the records of an ``initial_info``: generated, not compiled.
+
+    It takes the frame, the position of the first record and their number, and returns their
+    elements. It raises one of ``FALLBACK_ERRORS`` for a frame that the slow path has to read.
+    """
+    read_record: ValueReader = _generated(
+        spec,
+        base_url,
+        ATOM_FORMATS[atom_tag],
+        parameters="_buf, _at",
+        begin=["if not _buf.startswith(_head, _at):", "    raise _Fallback", "_at += 2"],
+        end=[],
+        result="(_self, _at)",
+        namespace={"_head": bytes([104, len(spec.fields)])},
+    )
+
+    def read(frame: bytes, at: int, count: int) -> list[Element]:
+        elements = []
+        for _ in range(count):
+            element, at = read_record(frame, at)
+            elements.append(element)
+        if frame[at:] != b"j":  # the end of the list, which is the last part of the message
+            raise LookupError
+        return elements
+
+    return read
+
+
+def _generated(
+    spec: FieldSpec,
+    base_url: str | None,
+    atom_format: _AtomFormat,
+    *,
+    parameters: str,
+    begin: list[str],
+    end: list[str],
+    result: str,
+    namespace: dict[str, Any],
+) -> Callable[..., Any]:
+    """Return a function that reads a record into its element.
+
+    The lines of ``begin`` set ``_at`` to the position of the first field; those of ``end``
+    follow the last one. ``namespace`` holds the names that they and ``result`` use.
+    """
     plan = record_plan(spec, base_url)
     names = {position: name for name, position in plan.positions.items()}
     types = {attribute.name: str(attribute.type) for attribute in attrs.fields(plan.cls)}
     structures = _structure_readers(atom_format, base_url)
     decoders = dict(plan.decoders)
-    namespace = _namespace(atom_format) | {"_header": header, "_kind": spec.element_name}
-    before = ["if not _buf.startswith(_header):", "    raise _Fallback", f"_at = {len(header)}"]
+    namespace = _namespace(atom_format) | namespace
+    before = [*begin]
     for position in range(len(spec.fields)):
         name = names.get(position, "")
         if name in structures and name in decoders:
@@ -235,7 +296,7 @@ def generated_reader(spec: FieldSpec, base_url: str | None, header: bytes) -> Ev
         # Only undeclared fields, and those with a decoder, may hold a tuple.
         value = "_scalar" if name and name not in decoders else "_value"
         before += _lines(template, atom_format, position, name, value)
-    before.append("_event_name = _event_names[_buf[_at:]]")
+    before += end
     if spec.fields:  # a tuple that starts with the atom bert is a BERT compound, not a record
         before += ["if _0 is _bert:", "    raise _Fallback"]
     if plan.computed:
@@ -249,11 +310,11 @@ def generated_reader(spec: FieldSpec, base_url: str | None, header: bytes) -> Ev
     )
     return generate(
         plan.cls,
-        parameters="_buf",
+        parameters=parameters,
         before=before,
         values=values,
         namespace=namespace | names_in_values,
-        result="(_kind, _self, _event_name)",
+        result=result,
     )
 
 

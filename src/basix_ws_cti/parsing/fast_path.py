@@ -1,9 +1,10 @@
-"""Fast path of a parser: reads the frames of frequent events in one pass.
+"""Fast path of a parser: reads frequent events, and long lists of records, in one pass.
 
 A PBX mostly sends events of the same few kinds in the same encoding. After ``FAST_AFTER`` events of
 a kind, the fast path gets a reader for it from ``event_readers``, which turns a frame into its
 element without building terms, a record and a message first. That takes two thirds of the time of
-the slow path, which is ``terms.decode`` followed by ``record_decoder``.
+the slow path, which is ``terms.decode`` followed by ``record_decoder``. An ``initial_info`` with
+``FAST_RECORDS`` records or more gets its reader at once.
 
 Invariant: for every frame the fast path returns exactly what the slow path would return, or
 nothing. In the second case the slow path reads the same frame from its start. So everything rare or
@@ -12,9 +13,12 @@ malformed, and every error message, is left to the slow path.
 
 from __future__ import annotations
 
+import re
+import struct
 from typing import TYPE_CHECKING
 
-from basix_ws_cti.terms import encode_atom
+from basix_ws_cti._internal.native_ints import COMPILED
+from basix_ws_cti.terms import BASE_TERM_BUDGET, encode_atom
 
 from .event_readers import (
     ATOM_FORMATS,
@@ -22,9 +26,12 @@ from .event_readers import (
     FAST_PATH_LIMITS,
     MAX_FAST_BYTES,
     event_reader,
+    records_reader,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from basix_ws_cti.elements import Element
     from basix_ws_cti.messages import FieldSpec
     from basix_ws_cti.terms import Limits
@@ -46,6 +53,18 @@ LOOKUP_BYTES = 23
 FAST_AFTER = 500
 
 
+# Records of an ``initial_info`` from which on a function is generated for it.
+FAST_RECORDS = 500
+
+# Start of an ``initial_info``: its name, and the tag and length of its kind. A kind that is an
+# atom, such as ``undefined``, need not be text.
+_INITIAL_INFO = re.compile(
+    rb"\x83h\x03(?:(d)\x00\x0c|w\x0c)initial_info(?:k\x00|m\x00{3})(.)", re.DOTALL
+)
+
+_read_u32 = struct.Struct(">I").unpack_from
+
+
 def fast_path_fits(limits: Limits) -> bool:
     """Return True if no frame that the fast path reads can exceed these limits."""
     return (
@@ -53,6 +72,23 @@ def fast_path_fits(limits: Limits) -> bool:
         and limits.depth >= FAST_PATH_LIMITS.depth
         and limits.big_integer_bytes >= FAST_PATH_LIMITS.big_integer_bytes
         and limits.frame_bytes >= FAST_PATH_LIMITS.frame_bytes
+    )
+
+
+def records_fit(frame: bytes, count: int, limits: Limits) -> bool:
+    """Return True if no such ``initial_info`` that the fast path reads can exceed the limits.
+
+    ``terms.read_term`` weighs terms: one each, two more for an empty list, and six more for
+    another list or tuple. Of the terms that the fast path reads, only the empty list has less than
+    two bytes. Its tag, and that of a tuple, are counted wherever their byte occurs.
+    """
+    weight = len(frame) // 2 + 6 * frame.count(b"h") + 3 * frame.count(b"j") + 7
+    budget = min(limits.terms, BASE_TERM_BUDGET + limits.terms_per_byte * len(frame))
+    return (
+        count <= limits.records
+        and len(frame) <= limits.frame_bytes
+        and limits.depth > FAST_PATH_LIMITS.depth  # one level more: the list
+        and weight <= budget
     )
 
 
@@ -67,6 +103,7 @@ class FastPath:
 
     def __init__(self, limits: Limits, base_url: str | None) -> None:
         self._enabled = fast_path_fits(limits)
+        self._limits = limits
         self._base_url = base_url
         # By the first LOOKUP_BYTES of a frame, which are kept by kind for ``forget``.
         self._readers: dict[bytes, EventReader] = {}
@@ -83,6 +120,28 @@ class FastPath:
             return None
         try:
             return reader(frame)
+        except FALLBACK_ERRORS:
+            return None
+
+    def read_records(
+        self, frame: object, specs: Mapping[str, FieldSpec]
+    ) -> tuple[str, list[Element]] | None:
+        """Return the kind and the elements of an ``initial_info``; None: take the slow path."""
+        if COMPILED or not self._enabled or type(frame) is not bytes:
+            return None
+        start = _INITIAL_INFO.match(frame)
+        if start is None:
+            return None
+        at = start.end() + start[2][0]
+        try:
+            spec = specs.get(frame[start.end() : at].decode("ascii"))
+            if spec is None or len(spec.fields) > MAX_FAST_FIELDS or frame[at] != 108:
+                return None
+            (count,) = _read_u32(frame, at + 1)
+            if count < FAST_RECORDS or not records_fit(frame, count, self._limits):
+                return None
+            read = records_reader(spec, self._base_url, 100 if start[1] else 119)
+            return spec.element_name, read(frame, at + 5, count)
         except FALLBACK_ERRORS:
             return None
 

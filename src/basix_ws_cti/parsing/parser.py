@@ -178,10 +178,15 @@ class MessageParser:
         and ``ProtocolError`` for a text frame (a ``str``), a term that is not a message of the
         expected form, and a kind whose field_spec has not arrived.
         """
+        return self.parse_event(frame) or self._read_slow(frame)
+
+    def parse_event(self, frame: Frame) -> InfoEvent | None:
+        """Return the message if it is an event that the fast path reads; ``None``: use ``parse``.
+
+        A frame that it reads is short and not compressed.
+        """
         event = self._read_fast(frame)
-        if event is not None:
-            return _make_info_event(*event)
-        return self._read_slow(frame)
+        return None if event is None else _make_info_event(*event)
 
     def takes_fast_path(self, frame: Frame) -> bool:
         """Return True if ``parse`` would read this frame on its fast path.
@@ -194,6 +199,9 @@ class MessageParser:
         """Read one frame of any kind: decode its term, then turn that into a message."""
         if isinstance(frame, str):
             raise ProtocolError("expected a binary frame, got a text frame")
+        records = self._fast_path.read_records(frame, self._specs)
+        if records is not None:
+            return _initial_info_of(*records)
         term = decode(frame, self._limits)
         if type(term) is not tuple or not term or type(term[0]) is not str:
             raise ProtocolError(
@@ -239,8 +247,7 @@ class MessageParser:
                     f"initial_info record {position}",
                 )
             elements.append(reader(record))
-        keys = _replace_missing_keys([element.key for element in elements])
-        return InitialInfo(kind, dict(zip(keys, elements, strict=True)))
+        return _initial_info_of(kind, elements)
 
     def _field_spec(self, term: tuple[Any, ...]) -> FieldSpec:
         _, kind, names = self._sized(term, 3)
@@ -327,6 +334,12 @@ class MessageParser:
 
 
 _make_info_event = constructor(InfoEvent)
+
+
+def _initial_info_of(kind: str, elements: list[Element]) -> InitialInfo:
+    """Return the message with these elements."""
+    keys = _replace_missing_keys([element.key for element in elements])
+    return InitialInfo(kind, dict(zip(keys, elements, strict=True)))
 
 
 def _replace_missing_keys(keys: list[int | str | None]) -> list[int | str]:

@@ -23,7 +23,8 @@ Complete frames are counted where they become complete: binary messages here, al
 ``process_event``, which the library calls for them.
 
 The handshake's response goes to the library, up to its last byte. If the library's logger is at
-DEBUG, it is to log every frame: the reader then starts in the second state.
+DEBUG, it is to log every frame: the reader then starts in the second state. So it does if a version
+of the library lacks an internal attribute that the first state needs.
 
 RFC 6455, section 5.2, describes the layout of a frame.
 """
@@ -32,6 +33,7 @@ from __future__ import annotations
 
 import math
 import select
+import struct
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
@@ -53,6 +55,10 @@ HIGH_WATER, LOW_WATER = 16, 4
 # First bytes of frames: the FIN bit and an opcode.
 _BINARY = 0x82
 _CONTROL_FRAMES = frozenset({0x88, 0x89, 0x8A})  # close, ping, pong
+
+# First two bytes of a binary frame that has its length in the next two bytes.
+_USUAL_HEADER = 0x827E
+_read_usual_header = struct.Struct(">HH").unpack_from
 
 _END_OF_HEADERS = b"\r\n\r\n"
 
@@ -83,7 +89,7 @@ class FeedSocket(ClientConnection):
         self._max_size = math.inf if max_size is None else max_size
         self._response_tail = b""  # last bytes of the handshake response received so far
         self._handshake_done = False
-        self._extracts = not self.protocol.debug
+        self._extracts = not getattr(self.protocol, "debug", True)
         self.bytes_received = 0
         self._clock_read_at = -math.inf  # event-loop time
         self._note_frame()
@@ -221,7 +227,14 @@ class FeedSocket(ClientConnection):
         end += len(_END_OF_HEADERS) - len(self._response_tail)
         super().data_received(data[:end])
         self._handshake_done = True
+        self._extracts = self._extracts and self._library_fits()
         return data[end:]
+
+    def _library_fits(self) -> bool:
+        """Return True if the library has the internals that extracting frames relies on."""
+        paused = getattr(getattr(self, "recv_messages", None), "paused", None)
+        state = getattr(self.protocol, "state", None)
+        return type(paused) is bool and isinstance(state, State)
 
     @property
     def _may_extract(self) -> bool:
@@ -248,7 +261,7 @@ class FeedSocket(ClientConnection):
             super().data_received(data[begin:])
             self._wake_receiver()  # ``receive`` has to wait in the library from now on
 
-    def _extract_frames(self, data: bytes) -> int:
+    def _extract_frames(self, data: bytes) -> int:  # noqa: C901 - the hot loop is one function
         """Extract the complete frames at the start of ``data``; return the offset of the rest.
 
         The rest is empty, or starts with an incomplete frame (``_partial_size`` is its size if
@@ -256,7 +269,16 @@ class FeedSocket(ClientConnection):
         """
         size = len(data)
         at = self._partial_size = 0
+        append, max_size = self._messages.append, self._max_size
         while size - at >= 2:
+            # Nearly every frame of a feed: complete, binary, with a length of two bytes.
+            if size - at >= 4:
+                head, length = _read_usual_header(data, at)
+                end = at + 4 + length
+                if head == _USUAL_HEADER and end <= size and length <= max_size:
+                    append(data[at + 4 : end])
+                    at = end
+                    continue
             opcode, length = data[at], data[at + 1]
             # Above 127 the frame is masked, which a server must not do; above 125 it has an
             # extended length, which is for binary frames only among those extracted here.

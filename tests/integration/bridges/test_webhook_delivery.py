@@ -13,6 +13,7 @@ from email.utils import format_datetime
 import jsonschema
 import pytest
 import trustme
+from attrs import evolve
 from standardwebhooks import WebhookVerificationError
 from support.waiting import eventually
 from support.webhook_receiver import (
@@ -25,6 +26,7 @@ from support.webhook_receiver import (
     started,
 )
 
+from basix_ws_cti.alerts.rule import Alert, AlertRule
 from basix_ws_cti.bridges import RetryPolicy, Webhook
 from basix_ws_cti.bridges.webhook_events import build_event_schema
 from basix_ws_cti.exceptions import UsageError
@@ -42,12 +44,12 @@ def spool(tmp_path):
 
 
 @contextlib.asynccontextmanager
-async def sending(url, spool, *events, secrets=(SECRET,), retries=QUICK, **options):
+async def sending(url, spool, *events, secrets=(SECRET,), retries=QUICK, alerts=(), **options):
     """Run a webhook; provide it and the source of its events."""
     source = EventSource(*events)
     webhook = Webhook(url, secrets=secrets, spool=spool, retries=retries, **options)
     async with webhook:
-        running = asyncio.create_task(webhook.run(source))
+        running = asyncio.create_task(webhook.run(source, alerts=alerts))
         try:
             yield webhook, source
         finally:
@@ -76,6 +78,31 @@ async def test_events_are_signed_and_valid_by_the_schema(spool):
         ("lagged", 7),
     ]
     assert len({one.id for one in receiver.requests}) == 4
+
+
+async def test_alerts_are_sent_when_they_begin_and_end(spool):
+    rule = AlertRule.parse("longest-wait>60s@3")
+    raised = Alert(
+        rule=rule, state="raised", value=61.5, group_id=3, at=5_000_000, raised_at=5_000_000
+    )
+    async with (
+        WebhookReceiver() as receiver,
+        sending(receiver.url, spool, alerts=[rule, "waiting>5"]) as (webhook, source),
+    ):
+        await eventually(lambda: len(source.alerts) == 2)
+        for alert in (raised, evolve(raised, state="ended", value=40, at=9_000_000)):
+            source.alerts[str(rule)](alert)
+        await eventually(lambda: webhook.health.delivered == 2)
+    assert source.alerts == {}
+    schema = jsonschema.Draft202012Validator(build_event_schema())
+    for request, kind, value in zip(
+        receiver.requests, ("raised", "ended"), (61.5, 40), strict=True
+    ):
+        schema.validate(request.verify())
+        assert request.type == f"alert.{kind}"
+        data = request.value["data"]
+        assert (data["rule"], data["state"]) == ("longest-wait>60s@3", kind)
+        assert (data["value"], data["group_id"]) == (value, 3)
 
 
 async def test_both_secrets_of_a_rotation_verify(spool):

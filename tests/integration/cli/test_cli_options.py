@@ -21,6 +21,7 @@ from support.cli_runner import environment, run, run_in_process
 from support.secret_scanner import found_in
 from support.sizes import NIGHTLY
 
+import basix_ws_cti
 from basix_ws_cti.simulator import Simulator, faults
 
 TOKEN = "zQ7kanari-of-the-command-line"
@@ -371,10 +372,13 @@ def test_short_help_option():
 
 
 def test_version_is_the_installed_version():
+    """It says whether the parse path is compiled."""
     from importlib.metadata import version
 
+    build = "compiled" if basix_ws_cti.compiled else "pure Python"
     done = run_in_process("--version")
-    assert (done.returncode, done.stdout) == (0, f"basix-ws-cti {version('basix_ws_cti')}\n")
+    assert done.returncode == 0
+    assert done.stdout == f"basix-ws-cti {version('basix_ws_cti')} ({build})\n"
 
 
 @pytest.mark.slow

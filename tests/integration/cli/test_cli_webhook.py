@@ -12,7 +12,7 @@ import sys
 from datetime import UTC, datetime
 
 import pytest
-from support.cli_runner import environment, run_in_process, start
+from support.cli_runner import environment, run, run_in_process, start
 from support.example_connections import connection_environment
 from support.free_ports import free_port
 from support.paths import EXAMPLES
@@ -79,6 +79,36 @@ async def test_every_event_of_a_recording_arrives_once(day, tmp_path):
     assert f"{len(events)} events delivered" in err
     assert "part-of-the-url" not in err
     in_order(events, sent(receiver.requests))
+    printed = await listen(path, "--calls")
+    data = [json.dumps(one.value["data"]) for one in receiver.requests]
+    assert sorted(data) == sorted(map(json.dumps, printed))
+
+
+async def listen(path, *arguments):
+    """Return the JSON lines that ``listen`` prints for a recording."""
+    options = ("--json", "--timezone", "UTC", "--recording", path, "--recording-speed", "0")
+    done = await asyncio.to_thread(run, "listen", *options, *arguments)
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.mark.slow
+async def test_alerts_are_those_of_listen(day, tmp_path):
+    path, _ = day
+    rules = ["--alerts", "waiting>0", "--alerts", "longest-wait>5s", "--only-alerts"]
+    async with WebhookReceiver() as receiver:
+        code, _, err = await run_webhook(
+            receiver.url, tmp_path / "hook.db", "--recording", path, *rules
+        )
+    assert code == 0, err
+    found = [one.value["data"] for one in receiver.requests]
+    printed = await listen(path, *rules)
+    assert len(printed) >= 2
+    for rule in {one["rule"] for one in printed}:
+        assert [one for one in found if one["rule"] == rule] == [
+            one for one in printed if one["rule"] == rule
+        ]
+    assert len(found) == len(printed)
 
 
 @pytest.mark.slow
@@ -308,6 +338,8 @@ def letters(spool):
         (["--secret-file", "missing"], {}, "cannot read the secret file missing: no such file"),
         (["--event", "hung_up"], SECRETS, "unknown call event 'hung_up'"),
         (["--number", "x"], SECRETS, "--number: expected a telephone number of digits, got 'x'"),
+        (["--alerts", "longest-wait<60"], SECRETS, "longest-wait"),
+        (["--only-alerts"], SECRETS, "--only-alerts needs a rule: add --alerts"),
         (["--max-age", "3"], SECRETS, "--max-age: expected a number and s, m, h or d"),
         (["--receiver-ca-file", "missing"], SECRETS, "cannot load --receiver-ca-file missing: "),
     ],

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from support.cases import for_each
 from support.etf_encoder import ENCODERS, Atom, Charlist, encode, field_spec, info_event
 
+from basix_ws_cti._internal.native_ints import COMPILED
 from basix_ws_cti.elements import Channel, OtherElement, User
 from basix_ws_cti.exceptions import DecodeError, ProtocolError
 from basix_ws_cti.messages import FieldSpec, InfoEvent
@@ -18,6 +20,7 @@ from basix_ws_cti.parsing.fast_path import (
     fast_path_fits,
 )
 from basix_ws_cti.parsing.parser import MessageParser
+from basix_ws_cti.simulator import frames as story_frames
 from basix_ws_cti.terms import DEFAULT_LIMITS, Limits
 
 USER_SPEC = FieldSpec("user", ("id", "name"))
@@ -290,3 +293,144 @@ def test_number_of_fields_is_bounded():
 def test_limits_that_a_fast_frame_could_exceed_do_not_fit(name, minimum):
     assert fast_path_fits(Limits(**{name: minimum}))
     assert not fast_path_fits(Limits(**{name: minimum - 1}))
+
+
+# -- lists of records ----------------------------------------------------------------------
+
+# A record for each encoding that a template of the generated code reads, and others.
+USERS = [
+    (1, "a"),
+    (70_000, "名前"),
+    (2**40, Charlist("c")),
+    (255, None),
+    (-3, ""),
+    (None, Atom("true")),
+    (4, []),
+]
+
+
+def users(records, *, otp=25, kind=Charlist("user")):  # noqa: B008 - a constant
+    return b"\x83" + ENCODERS[otp]((Atom("initial_info"), kind, records))
+
+
+def read_both(frame, specs=(USER_SPEC_FRAME,), **limits):
+    """Return the elements that the fast path reads (None: it read nothing), and the slow path's.
+
+    An error of the slow path is returned as its text.
+    """
+    parser = make_parser(*specs, limits=Limits(**limits))
+    fast = FastPath(Limits(**limits), None).read_records(frame, parser._specs)  # noqa: SLF001
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FastPath, "read_records", lambda *_: None)
+        try:
+            slow = parser.parse(frame).elements
+        except (DecodeError, ProtocolError) as error:
+            slow = str(error)
+    return (None if fast is None else fast[1]), slow
+
+
+@pytest.fixture
+def _any_number_of_records(monkeypatch):
+    monkeypatch.setattr(fast_path, "FAST_RECORDS", 0)
+
+
+interpreted = pytest.mark.skipif(COMPILED, reason="compiled code generates no readers")
+
+
+@interpreted
+@pytest.mark.parametrize("kind", [Charlist("user"), "user"], ids=["charlist", "binary"])
+@pytest.mark.parametrize("otp", ENCODERS)
+@pytest.mark.usefixtures("_any_number_of_records")
+def test_records_of_an_initial_info_are_read_fast(otp, kind):
+    fast, slow = read_both(users(USERS, otp=otp, kind=kind))
+    assert fast == [*slow.values()]
+    assert [one.id for one in fast] == [1, 70_000, 2**40, 255, -3, None, 4]
+    assert [one.name for one in fast] == ["a", "名前", "c", None, "", True, None]
+
+
+@pytest.mark.slow
+@interpreted
+@pytest.mark.usefixtures("_any_number_of_records")
+def test_initial_infos_of_simulated_stories_are_read_fast():
+    """A second parser reads them on the fast path: the first one has cached their atoms."""
+    frames = [*story_frames()]
+    specs = [one for one in frames if b"field_spec" in one[:20]]
+    kinds = 0
+    for frame in [one for one in frames if b"initial_info" in one[:20]]:
+        read_both(frame, specs)
+        fast, slow = read_both(frame, specs)
+        assert fast == ([*slow.values()] or None)  # an empty list takes the slow path
+        kinds += fast is not None
+    assert kinds >= 5
+
+
+@interpreted
+@pytest.mark.usefixtures("_any_number_of_records")
+def test_truncated_and_longer_lists_are_left_to_the_slow_path():
+    frame = users(USERS)
+    for wrong in [*(frame[:size] for size in range(20, len(frame))), frame + b"j"]:
+        fast, slow = read_both(wrong)
+        assert fast is None
+        assert type(slow) is str
+
+
+@pytest.mark.slow
+@interpreted
+@pytest.mark.usefixtures("_any_number_of_records")
+def test_lists_with_a_changed_byte_never_differ_from_the_slow_path():
+    frame = users(USERS)
+    fast_ones = 0
+    for at in range(20, len(frame)):
+        for value in (0, 97, 106, 109, frame[at] ^ 1, frame[at] ^ 128):
+            wrong = frame[:at] + bytes([value]) + frame[at + 1 :]
+            fast, slow = read_both(wrong)
+            if fast is not None:
+                assert make_parser(USER_SPEC_FRAME).parse(wrong).elements == slow
+                assert len(fast) == len(USERS)
+                fast_ones += 1
+    assert fast_ones > 10
+
+
+@pytest.mark.slow
+@interpreted
+@for_each(
+    "frame, limits",
+    [
+        pytest.param(users(USERS), {}, id="too few records"),
+        pytest.param(users([(1,)] * 500), {}, id="record of another size"),
+        pytest.param(users([(1, (2, 3))] * 500), {}, id="tuple in a scalar field"),
+        pytest.param(users(USERS * 100, kind=Charlist("group")), {}, id="kind without field_spec"),
+        pytest.param(users(USERS * 100, kind=Atom("user")), {}, id="kind that is an atom"),
+        pytest.param(users([(1, "a")] * 500), {"records": 499}, id="more records than allowed"),
+        pytest.param(
+            users([(1, "a" * 20)] * 500), {"frame_bytes": 4096}, id="frame longer than allowed"
+        ),
+        pytest.param(users([(1, "a")] * 500), {"depth": 4}, id="list deeper than allowed"),
+        pytest.param(users([(1, "")] * 13_000), {"terms": 100_000}, id="more tuples than terms"),
+    ],
+)
+def test_other_lists_are_left_to_the_slow_path(frame, limits):
+    assert read_both(frame, **limits)[0] is None
+
+
+@interpreted
+def test_500_records_are_read_fast_at_once():
+    assert read_both(users([(1, "a")] * 499))[0] is None
+    assert read_both(users([(1, "a")] * 500))[0] == [User(id=1, name="a")] * 500
+
+
+@pytest.mark.slow
+@interpreted
+def test_lists_heavier_than_allowed_are_left_to_the_slow_path():
+    fast, slow = read_both(users([([], [])] * 12_000))
+    assert fast is None
+    assert "more terms than the limits" in slow
+
+
+@interpreted
+def test_known_kind_with_a_new_field_spec_reads_lists_by_the_new_one():
+    records = [(1, "a")] * 500
+    parser = make_parser(USER_SPEC_FRAME)
+    assert parser.parse(users(records)).elements[1].name == "a"
+    parser.parse(field_spec("user", "id", "label"))
+    assert parser.parse(users(records)).elements[1].label == "a"

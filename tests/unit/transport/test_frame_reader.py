@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import itertools
 import logging
 import socket
@@ -520,3 +521,35 @@ def test_library_that_reads_another_way_is_left_alone():
         assert connection.partial_bytes == 0
 
     asyncio.run(main())
+
+
+class Hiding:
+    """Stands for an object of the library in which one attribute has another name."""
+
+    def __init__(self, wrapped, hidden):
+        self.wrapped, self.hidden = wrapped, hidden
+
+    def __getattr__(self, name):
+        if name == self.hidden:
+            raise AttributeError(name)
+        return getattr(self.wrapped, name)
+
+
+@pytest.mark.parametrize(("owner", "hidden"), [("protocol", "debug"), ("recv_messages", "paused")])
+def test_library_without_an_internal_attribute_reads_all_frames(owner, hidden):
+    """The reader steps aside, also where the attribute is needed late: to pause and to resume."""
+
+    class Changed(FeedSocket):
+        def __getattribute__(self, name):
+            value = super().__getattribute__(name)
+            reads_here = (
+                inspect.currentframe().f_back.f_globals["__name__"] == FeedSocket.__module__
+            )
+            return Hiding(value, hidden) if name == owner and reads_here else value
+
+    async def main():
+        connection = make(Changed, max_size=MAX_SIZE)
+        return await run(connection, connection.receive, stream, [len(stream)])
+
+    stream = b"".join(binary(bytes([number]) * 130) for number in range(2 * HIGH_WATER))
+    assert asyncio.run(main()) == library(stream, [len(stream)])

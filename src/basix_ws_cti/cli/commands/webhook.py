@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from attrs import field, frozen
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
 
+    from basix_ws_cti.alerts.rule import AlertRule
     from basix_ws_cti.bridges import Webhook
     from basix_ws_cti.cli.filters import Filters
     from basix_ws_cti.sources.source import Notice, Source
@@ -75,6 +76,26 @@ class SelectionOptions:
             rich_help_panel=panels.SELECTION,
         ),
     ] = field(default=(), converter=list)
+    alerts: Annotated[
+        list[str],
+        typer.Option(
+            "--alerts",
+            metavar="RULE",
+            help=_(
+                "Also send when an alert begins and ends. RULE is longest-wait>60s, waiting>5, "
+                "waiting>5@QUEUE, feed-lost>30s or service-level<80% (repeatable)."
+            ),
+            rich_help_panel=panels.SELECTION,
+        ),
+    ] = field(default=(), converter=list)
+    only_alerts: Annotated[
+        bool,
+        typer.Option(
+            "--only-alerts",
+            help=_("Send alerts and gaps, but no call events."),
+            rich_help_panel=panels.SELECTION,
+        ),
+    ] = False
     country_code: CountryCodeOption = DEFAULT_COUNTRY_CODE
     allow_unknown: Annotated[
         bool,
@@ -84,6 +105,14 @@ class SelectionOptions:
             rich_help_panel=panels.SELECTION,
         ),
     ] = False
+
+    def alert_rules(self) -> list[AlertRule]:
+        """Return the rules of alerts. Raises ``UsageError`` for a text that is no rule."""
+        from basix_ws_cti.alerts.rule import AlertRule
+
+        if self.only_alerts and not self.alerts:
+            raise UsageError(_("--only-alerts needs a rule: add --alerts"))
+        return [AlertRule.parse(text) for text in self.alerts]
 
     def filters(self) -> Filters:
         """Return the filters. Raises ``UsageError`` if they can never match anything."""
@@ -239,6 +268,7 @@ def send_events(
     from basix_ws_cti.cli.output import report
     from basix_ws_cti.cli.signals import run_interruptible
 
+    selection.alert_rules()  # an invalid one is reported before connecting
     filters = selection.filters()
     webhook = delivery.webhook(url)
 
@@ -277,23 +307,30 @@ async def _send(
     import asyncio
 
     from basix_ws_cti.calls.event_json import event_name
+    from basix_ws_cti.cli.alert_items import check_queues
 
+    rules = selection.alert_rules()
     is_live = options.recording is None
     async with _open_source(options, webhook) as feed:
 
         def where(event: Any) -> bool:
+            if selection.only_alerts:
+                return False
             return filters.match_call(event.call, event_name(type(event)), feed.mirror)
 
         async def check_names() -> None:
-            filters.check_names(await feed.synced())
+            mirror = await feed.synced()
+            filters.check_names(mirror)
+            check_queues(rules, mirror)
 
         try:
             async with asyncio.TaskGroup() as tasks:
                 others = [tasks.create_task(_report_status(webhook, feed, delivery.status))]
                 # A recorded source cannot be waited for while it is iterated over.
-                if is_live and filters.has_names and not selection.allow_unknown:
+                if is_live and not selection.allow_unknown:
                     others.append(tasks.create_task(check_names()))
-                await webhook.run(feed, where=where, when_full="drop" if is_live else "wait")
+                when_full: Literal["drop", "wait"] = "drop" if is_live else "wait"
+                await webhook.run(feed, where=where, alerts=rules, when_full=when_full)
                 for task in others:
                     task.cancel()
         except BaseExceptionGroup as errors:
