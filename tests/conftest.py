@@ -37,6 +37,7 @@ PROGRAMS = {
     "redis": "redis-server",
     "systemd": "systemd-analyze",
     "tmux": "tmux",
+    "valkey": "valkey-server",
 }
 
 

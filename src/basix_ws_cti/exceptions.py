@@ -26,6 +26,7 @@
         ├── ResyncRequired               a frame could not be read: a new snapshot is needed
         ├── NotConnectedError            a command without a connection to send it on
         ├── CommandTimeout (also a TimeoutError)   a command's effect was not seen in time
+        ├── CommandRefused               a follower's command was not executed, or failed
         ├── EavesdropError               no phone became a media plug, or the target ended
         ├── ClickToCallError             the destination did not answer, or the call is not shown
         ├── WaitTimeout (also a TimeoutError)      a condition was not met in time
@@ -372,6 +373,27 @@ class CommandTimeout(FeedError, TimeoutError):  # noqa: N818
             f"no effect of {self.command} was seen within {self.seconds:g} s: "
             "its outcome is unknown"
         )
+
+
+class CommandRefused(FeedError):  # noqa: N818 - reads as what happened
+    """A command of a ``Follower`` was not executed, or has failed.
+
+    - ``command``: name of the command.
+    - ``cause``: ``"not_allowed"``: the publisher executes no commands. ``"not_taken"``: no
+      publisher took it before its deadline, and none will. ``"failed"``: a publisher tried it in
+      vain.
+    - ``problem``: what is wrong, and the remedy.
+    """
+
+    def __init__(self, command: str, cause: str, problem: str) -> None:
+        super().__init__(command, cause, problem)
+        self.command = command
+        self.cause = cause
+        self.problem = problem
+
+    def __str__(self) -> str:
+        what = "failed" if self.cause == "failed" else "was not executed"
+        return f"{self.command} {what}: {self.problem}"
 
 
 class EavesdropError(FeedError):

@@ -4,8 +4,9 @@
 
 Readers are processes. The plain loop calls XREAD and ``json.loads``; it has no mirror, no call
 events and no checks. The script prints for both: entries per second, CPU time per entry and memory
-while entries are appended as fast as possible, and latencies from the append to the reader at
-1,000 entries per second, with 1 and with 20 readers.
+while entries are appended as fast as possible, with a short and a long stream, and latencies from
+the append to the reader at 1,000 entries per second, with 1, 5 and 20 readers. A table of
+publishers precedes it.
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ import json
 import multiprocessing
 import resource
 import statistics
+import sys
 import tempfile
 import time
 
 import attrs
+import fanout_publishers
 from redis import Redis
 from support.redis_server import RedisServer
 from support.stream_source import StreamSource
@@ -123,14 +126,16 @@ def append(source, client, count, rate):
         pipeline.execute()
 
 
-def measure(reader, readers, count, rate):
-    """Return the reports of the readers of one stream."""
+def measure(reader, readers, count, rate, length=0):
+    """Return the reports of the readers of one stream; ``length``: entries that it has before."""
     context = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory() as folder:
         server = RedisServer(folder)
         server.start()
         source = StreamSource(server.client)
         source.begin()
+        append(source, server.client, length, None)
+        source.append_snapshot()
         ready, results = context.Queue(), context.Queue()
         arguments = (server.port, count, ready, results)
         processes = [context.Process(target=reader, args=arguments) for _ in range(readers)]
@@ -146,22 +151,52 @@ def measure(reader, readers, count, rate):
     return reports
 
 
-def main():
-    print("reader      readers  entries/s   CPU µs/entry   MB   p50 ms   p99 ms")
-    for readers, count, rate in ((1, ENTRIES, None), (1, 5 * RATE, RATE), (20, 5 * RATE, RATE)):
+def summary(reports, count):
+    """Return the figures of a row: means, and the latencies of all readers together."""
+    latencies = [one * 1000 for report in reports for one in report["latencies"]]
+    cuts = statistics.quantiles(latencies, n=100)
+    return {
+        "cpu": statistics.mean(report["cpu"] for report in reports) / count * 1e6,
+        "megabytes": max(report["megabytes"] for report in reports),
+        "p50": cuts[49],
+        "p99": cuts[98],
+        "rate": count / statistics.mean(report["seconds"] for report in reports),
+    }
+
+
+def print_table(cases):
+    print(
+        f"{'reader':12} readers  length  entries/s  CPU µs/entry  ratio   MB  ratio"
+        "  p50 ms  ratio  p99 ms  ratio"
+    )
+    for readers, count, rate, length in cases:
+        plain = None
         for reader in (plain_loop, follower):
-            reports = measure(reader, readers, count, rate)
-            latencies = [one for report in reports for one in report["latencies"]]
-            cuts = statistics.quantiles(latencies, n=100)
-            seconds = statistics.mean(report["seconds"] for report in reports)
-            cpu = statistics.mean(report["cpu"] for report in reports)
-            megabytes = max(report["megabytes"] for report in reports)
+            found = summary(measure(reader, readers, count, rate, length), count)
+            plain = plain or found
+            ratio = {name: value / plain[name] for name, value in found.items()}
             print(
-                f"{reader.__name__:10}  {readers:7}  {count / seconds:9,.0f}   "
-                f"{cpu / count * 1e6:12.0f}  {megabytes:3.0f}  "
-                f"{cuts[49] * 1000:7.1f}  {cuts[98] * 1000:7.1f}"
+                f"{reader.__name__:12} {readers:7} {length:7,} {found['rate']:10,.0f}"
+                f"  {found['cpu']:12.0f}  {ratio['cpu']:5.1f}"
+                f"  {found['megabytes']:3.0f}  {ratio['megabytes']:5.1f}"
+                f"  {found['p50']:6.1f}  {ratio['p50']:5.1f}"
+                f"  {found['p99']:6.1f}  {ratio['p99']:5.1f}"
             )
 
 
+def main(scale=1):
+    """Print the tables; ``scale``: share of the sizes, for a quick trial."""
+    fanout_publishers.print_table(round(ENTRIES * scale))
+    print()
+    count, timed = round(ENTRIES * scale), round(5 * RATE * scale)
+    print_table(
+        [
+            (1, count, None, 0),
+            (1, count, None, round(50_000 * scale)),
+            *((readers, timed, RATE, 0) for readers in (1, 5, 20 if scale == 1 else 5)),
+        ]
+    )
+
+
 if __name__ == "__main__":
-    main()
+    main(0.02 if "--quick" in sys.argv else 1)

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import attrs
+import fanout_followers
 import live
 import measure
 import parsing
@@ -420,3 +421,15 @@ def test_rush_adds_all_channels_before_it_removes_any():
     names = [decode(frame)[3] for frame in session.events if decode(frame)[1] == "channel"]
     assert names.count("added") == names.count("removed") == 8
     assert names.index("removed") > len(names) - names[::-1].index("added") - 1
+
+
+@pytest.mark.redis
+@pytest.mark.slow
+def test_fan_out_figures_are_printed(capsys):
+    fanout_followers.main(0.01)
+    lines = capsys.readouterr().out.splitlines()
+    names = [line.split()[0] for line in lines if line]
+    assert names == [
+        *("publisher", "plain_loop", "publisher", "anonymising"),
+        *("reader", *["plain_loop", "follower"] * 5),
+    ]

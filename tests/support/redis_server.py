@@ -1,4 +1,4 @@
-"""Redis server for tests: a real one on the loopback interface, with its data in a folder."""
+"""Redis or Valkey server for tests: a real one on the loopback interface, with data in a folder."""
 
 from __future__ import annotations
 
@@ -16,13 +16,15 @@ from support.waiting import wait_until
 class RedisServer:
     """Server that can be killed, stopped and started again; ``options`` as in its config file.
 
-    ``folder`` holds the data. With ``aof`` every write is saved before it is answered.
+    ``folder`` holds the data. With ``aof`` every write is saved before it is answered. ``program``
+    is ``redis-server`` or ``valkey-server``.
     """
 
-    def __init__(self, folder, *, aof=False, **options):
+    def __init__(self, folder, *, aof=False, program="redis-server", **options):
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}"
         self._folder = folder
+        self._program = program
         self._options = {"appendonly": "yes", "appendfsync": "always"} if aof else {}
         self._options |= {name.replace("_", "-"): value for name, value in options.items()}
         self._process = None
@@ -38,7 +40,7 @@ class RedisServer:
             for part in (f"--{name}", *str(value).split())
         ]
         self._process = subprocess.Popen(
-            [find_program("redis-server"), *arguments],
+            [find_program(self._program), *arguments],
             stdout=subprocess.DEVNULL,
         )
         if wait:

@@ -6,6 +6,7 @@ from the test. So the page's time, its stream and its documents are the test's.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import contextvars
 import mimetypes
@@ -15,6 +16,8 @@ from attrs import define, field
 from basix_ws_cti._internal.translation import use_language
 from basix_ws_cti.web.texts import page_texts
 from support.paths import ROOT
+from support.waiting import TIMEOUT
+from support.web_documents import NOW
 
 STATIC = ROOT / "src" / "basix_ws_cti" / "web" / "static"
 ADDRESS = "http://wallboard.test/"
@@ -88,23 +91,45 @@ class WebPage:
             await route.fulfill(body=file.read_bytes(), headers=headers)
 
     async def goto(self, query=""):
+        """Load the page anew."""
         await self.page.goto(ADDRESS + query)
-        await self.page.wait_for_function("document.documentElement.dataset.started === 'true'")
+        await self.until("document.documentElement.dataset.started === 'true'")
 
-    async def stream(self):
+    async def until(self, expression, *, step=0):
+        """Wait until an expression is true; Playwright's own function needs a weaker policy.
+
+        ``step`` is the time in milliseconds that passes in the page before each look.
+        """
+        async with asyncio.timeout(TIMEOUT):
+            while not await self.page.evaluate(expression):
+                if step:
+                    await self.page.clock.run_for(step)
+                await asyncio.sleep(0.02)
+
+    async def stream(self, *, step=0):
         """Wait until the page has opened a stream."""
-        await self.page.wait_for_function("streams.some(one => one.isOpen)")
+        await self.until("streams.some(one => one.isOpen)", step=step)
 
     async def show(self, doc, query=None):
-        """Open the page, if a query is given, and show a document."""
-        if query is not None:
+        """Show a document, after a change of the page's address if a query is given."""
+        if query is not None and self.page.url.startswith(ADDRESS):
+            await self.page.evaluate(
+                "url => { history.pushState(null, '', url); dispatchEvent(new Event('popstate')) }",
+                f"{ADDRESS}{query}",
+            )
+        elif query is not None:
             await self.goto(query)
-            await self.stream()
+        await self.stream()
         self.doc = doc
         await self.send("snapshot", doc)
 
     async def send(self, kind, frame):
         assert await self.page.evaluate("([kind, frame]) => send(kind, frame)", [kind, frame])
+        await self.drawn()
+
+    async def run_for(self, milliseconds):
+        """Let the page's time pass."""
+        await self.page.clock.run_for(milliseconds)
         await self.drawn()
 
     async def drawn(self):
@@ -136,9 +161,12 @@ def texts_in(language):
 
 @contextlib.asynccontextmanager
 async def open_web_page(
-    browser, *, width=1280, height=800, scheme="light", clock=None, lang="en", **options
+    browser, *, width=1280, height=800, scheme="light", clock=NOW, lang="en", **options
 ):
-    """Open an empty page of a browser; ``clock`` is its time, which only the test moves."""
+    """Open an empty page of a browser.
+
+    Its time, from ``clock`` on, passes only in ``run_for`` and ``until``.
+    """
     context = await browser.new_context(
         viewport={"width": width, "height": height}, color_scheme=scheme, locale=lang, **options
     )
@@ -147,8 +175,8 @@ async def open_web_page(
     page.on("console", lambda message: shown.messages.append(message.text))
     page.on("pageerror", lambda error: shown.messages.append(str(error)))
     page.on("dialog", lambda dialog: shown.messages.append(f"dialog: {dialog.message}"))
-    if clock is not None:
-        await page.clock.install(time=clock)
+    await page.clock.install(time=clock)
+    await page.clock.pause_at(clock + 1000)
     await page.add_init_script(FAKE_STREAM)
     await page.route("**/*", shown.answer)
     try:

@@ -38,6 +38,7 @@ from basix_ws_cti import (
     Client,
     ClientClosed,
     ClientState,
+    CommandRefused,
     CommandTimeout,
     ConnectFailed,
     Connecting,
@@ -454,6 +455,8 @@ def errors_of_the_feed(error: FeedError) -> object:  # noqa: C901, PLR0912 - one
             return error.code, error.reason
         case SyncTimeout():
             return error.seconds
+        case CommandRefused():
+            return error.command, error.cause, error.problem
         case CommandTimeout():
             return error.command, error.seconds
         case WaitTimeout():

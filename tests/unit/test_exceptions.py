@@ -19,6 +19,7 @@ from basix_ws_cti.exceptions import (
     CertificateError,
     ClickToCallError,
     ClientClosed,
+    CommandRefused,
     CommandTimeout,
     ConnectFailed,
     ConnectionLimitReached,
@@ -196,6 +197,16 @@ TABLE = [
         {},
     ),
     (NotConnectedError(), "not connected to the PBX: the command was not sent", {}),
+    (
+        CommandRefused("park", "failed", "the PBX is closed"),
+        "park failed: the PBX is closed",
+        {"command": "park", "cause": "failed", "problem": "the PBX is closed"},
+    ),
+    (
+        CommandRefused("park", "not_taken", "no publisher took it"),
+        "park was not executed: no publisher took it",
+        {"command": "park", "cause": "not_taken", "problem": "no publisher took it"},
+    ),
     (
         CommandTimeout("park", 2.5),
         "no effect of park was seen within 2.5 s: its outcome is unknown",

@@ -62,7 +62,7 @@ _LOG_LEVEL = inspect.Parameter(
 _CONTEXT = inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
 
 # Parameters of which a command has one if it takes values from a profile.
-_PROFILE_USERS = frozenset({"server", "timezone"})
+_PROFILE_USERS = frozenset({"server", "timezone", "spool"})
 
 
 def wrap_command(function: Callable[..., None]) -> Callable[..., None]:

@@ -18,6 +18,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .config_file import ConfigFile, Values
 
+SECRET_VARIABLE = "BASIX_WEBHOOK_SECRET"  # noqa: S105 - its name
+"""Variable with the secrets of a webhook, separated by spaces."""
+
 TOKEN_VARIABLES = ("BASIX_TOKEN", "BASIX_TOKEN_FILE")
 """Variables that provide the token, the stronger first."""
 
@@ -49,13 +52,15 @@ def values_from_file(
 ) -> Values:
     """Return the values that a config file provides, by the name of their parameter.
 
-    ``profile`` is a name in the file, or ``None``. The token file is left out if a variable of the
-    environment provides the token. All other variables are compared with the file's values by
-    the command line parser.
+    ``profile`` is a name in the file, or ``None``. The file with the token, or with the secrets of
+    a webhook, is left out if a variable of the environment provides these. All other variables are
+    compared with the file's values by the command line parser.
     """
     values = {**config.general, **(config.profiles[profile] if profile is not None else {})}
     if token_variable(environment) is not None:
         values.pop("token_file", None)
+    if environment.get(SECRET_VARIABLE):
+        values.pop("secret_file", None)
     return values
 
 

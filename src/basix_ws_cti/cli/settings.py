@@ -1,4 +1,4 @@
-"""Settings that a config file may hold: each connection option, and general ones.
+"""Settings that a config file may hold: each connection option, some others, and general ones.
 
 The connection settings are derived from the options of the commands, so that an option cannot be
 missing here.
@@ -19,6 +19,7 @@ from basix_ws_cti._internal.translation import LANGUAGES
 
 from .options import ConnectionOptions, CountryCodeOption, TimezoneOption
 from .precedence import TOKEN_VARIABLES
+from .webhook_options import SecretFileOption, SpoolOption
 
 
 @frozen(kw_only=True)
@@ -51,6 +52,8 @@ def all_settings() -> Mapping[str, Setting]:
         *_option_settings(ConnectionOptions),
         _setting_of_option("timezone", TimezoneOption, is_general=True),
         _setting_of_option("country_code", CountryCodeOption, is_general=True),
+        _setting_of_option("spool", SpoolOption),
+        _setting_of_option("secret_file", SecretFileOption),
         Setting(name="lang", key="lang", type=str, choices=LANGUAGES, is_general=True),
     ]
     return {setting.key: setting for setting in found}

@@ -23,6 +23,23 @@ SpoolOption = Annotated[
     ),
 ]
 
+DEFAULT_SPOOL = Path("webhook.db")
+"""Default of ``--spool``, in the current folder."""
+
+SecretFileOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--secret-file",
+        metavar="FILE",
+        help=_(
+            "File with the secret that signs the requests, one per line during a rotation; "
+            "default: the variable BASIX_WEBHOOK_SECRET."
+        ),
+        envvar="BASIX_WEBHOOK_SECRET_FILE",
+        rich_help_panel=panels.DELIVERY,
+    ),
+]
+
 
 def complete_call_events() -> list[str]:
     """Return the names of call events, for ``--event``."""

@@ -12,9 +12,7 @@ from basix_ws_cti._internal.translation import _
 from basix_ws_cti.exceptions import UsageError
 
 from .files import file_error_reason
-
-SECRET_VARIABLE = "BASIX_WEBHOOK_SECRET"  # noqa: S105 - its name
-"""Environment variable with the secrets, separated by spaces."""
+from .precedence import SECRET_VARIABLE
 
 
 def read_secrets(file: Path | None) -> list[str]:

@@ -10,12 +10,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from functools import partial
-from typing import Any, ParamSpec, Unpack
+from typing import Any, Unpack
 
 from attrs import field, frozen
 
 from basix_ws_cti._internal.arguments import (
-    check_bool,
     check_instance,
     check_seconds,
 )
@@ -33,18 +32,14 @@ from basix_ws_cti.transport.redaction import NotPicklable, scrub_traceback
 
 from . import commands
 from .backoff import Backoff
-from .call_following import LegFollower
 from .callbacks import is_cancelled
-from .click_to_call import ClickToCall, ClickToCallApi, check_api
 from .command_sender import CommandSender
+from .commanded_feed import CommandedFeed, effect_timeout
 from .eavesdropping import CallUserApi, Eavesdropping
 from .feed_loop import FeedLoop
-from .live_feed import FeedCore, LiveFeed
+from .live_feed import FeedCore
 from .pbx_time import PbxTime
 from .reconnect import ReconnectPolicy
-from .subscriptions import QUEUE_SIZE
-
-P = ParamSpec("P")
 
 Connector = Callable[..., AbstractAsyncContextManager[Connection]]
 """Opens connections as ``connect`` does; called for each attempt with the server and options."""
@@ -57,7 +52,7 @@ SYNC_TIMEOUT = 60.0
 LIVENESS: dict[str, Any] = {"ping_interval": 4.0, "ping_timeout": 5.0, "close_timeout": 0.5}
 
 
-class Client(LiveFeed):
+class Client(CommandedFeed):
     """``async with Client(…) as client``: connected to the PBX for the duration of the block.
 
     ``server`` and the other keywords are those of ``connect``, which raises ``UsageError`` here for
@@ -189,77 +184,8 @@ class Client(LiveFeed):
         self._core.owner.check()
         return self._feed_loop.usable_connection
 
-    async def hangup(self, uuid: str, *, confirm: bool = False, confirm_timeout: float = 5) -> None:
-        """Hang up a channel. With ``confirm``, wait until it is gone.
-
-        All commands raise ``UsageError`` for invalid arguments, ``NotConnectedError`` at once if
-        there is no connection, and ``ConnectionLost`` if it breaks while sending; no command is
-        sent twice. With ``confirm`` they raise ``CommandTimeout`` if the effect does not show
-        within ``confirm_timeout`` seconds.
-        """
-        timeout = _effect_timeout(confirm=confirm, confirm_timeout=confirm_timeout)
-        await self._commands.send(commands.hangup(uuid), timeout)
-
-    async def park(
-        self,
-        uuid: str,
-        park_timeout: float | None = None,
-        *,
-        confirm: bool = False,
-        confirm_timeout: float = 5,
-    ) -> None:
-        """Park a channel for ``park_timeout`` seconds (``None``: the PBX's default).
-
-        With ``confirm``, wait until it is parked. Raises what ``hangup`` raises.
-        """
-        leg = self.mirror.channels.get(uuid) if isinstance(uuid, str) else None
-        command = commands.park(uuid, park_timeout, None if leg is None else leg.other_uuid)
-        timeout = _effect_timeout(confirm=confirm, confirm_timeout=confirm_timeout)
-        await self._commands.send(command, timeout)
-
-    async def transfer(
-        self,
-        uuid: str,
-        destination: str,
-        *,
-        user_id: int | None = None,
-        user_name: str | None = None,
-    ) -> None:
-        """Transfer a channel to ``destination``, a number or an extension.
-
-        For a user in a call, ``uuid`` is the *other* leg, the caller's: it is connected to the
-        destination, and the user's leg ends. ``user_id`` and ``user_name`` name the user on whose
-        behalf the call is transferred; ``None``: not sent.
-
-        Raises ``UsageError`` if the destination is empty, and what ``hangup`` raises.
-        """
-        command = commands.transfer(uuid, destination, user_id=user_id, user_name=user_name)
-        await self._commands.send(command)
-
-    async def call_user(
-        self, api: ClickToCallApi[P], *arguments: P.args, **options: P.kwargs
-    ) -> ClickToCall:
-        """Ring a user's phones, and once one is answered, call a destination (click-to-call).
-
-        - ``api``: the HTTP API that starts the call: an ``HttpApi``.
-        - ``arguments``, ``options``: those of ``HttpApi.call_user``: the destination and the user.
-
-        Returns once the API has replied; the phones ring after that. The result waits for answer
-        and end of the call, and iterates over its events. None is missed, even if the feed shows
-        the call before the reply, or the connection breaks. The feed must contain the channels of
-        that user.
-
-        Raises the errors of ``api``, and before anything is sent the error that stopped the client,
-        ``ClientClosed`` after its block was left, and ``UsageError`` before it was entered.
-        """
-        check_api(api)
-        self._core.owner.check()
-        self._core.state.raise_if_stopped()
-        make = partial(LegFollower, self.calls)
-        follower = self._subscribe_to_calls("drop_oldest", QUEUE_SIZE, make)
-        call = ClickToCall(follower, self._core.session, self._core.state, self._core.owner)
-        await call.start(api.call_user(*arguments, **options))
-        return call
+    async def _send(self, command: commands.Command, confirm_timeout: float | None = None) -> None:
+        await self._commands.send(command, confirm_timeout)
 
     async def eavesdrop(
         self,
@@ -309,15 +235,8 @@ class Client(LiveFeed):
         until the plug is in the state ``eavesdrop``. Raises what ``hangup`` raises.
         """
         command = commands.eavesdrop(plug_uuid, target_uuid, subcommand)
-        timeout = _effect_timeout(confirm=confirm, confirm_timeout=confirm_timeout)
+        timeout = effect_timeout(confirm=confirm, confirm_timeout=confirm_timeout)
         await self._commands.send(command, timeout)
-
-
-def _effect_timeout(*, confirm: bool, confirm_timeout: float) -> float | None:
-    """Return the seconds to wait for a command's effect; ``None``: do not wait."""
-    check_bool("confirm", confirm)
-    check_seconds("confirm_timeout", confirm_timeout)
-    return confirm_timeout if confirm else None
 
 
 async def _fetch_credentials(credentials: Callable[[str], Awaitable[Any]], target: str) -> object:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from basix_ws_cti._internal.arguments import check_instance
 from basix_ws_cti._internal.stream_defaults import DEFAULT_NAME
 from basix_ws_cti.client.backoff import Backoff
-from basix_ws_cti.client.live_feed import FeedCore, LiveFeed
+from basix_ws_cti.client.commanded_feed import CommandedFeed
+from basix_ws_cti.client.commands import Command
+from basix_ws_cti.client.live_feed import FeedCore
 from basix_ws_cti.exceptions import UsageError
 from basix_ws_cti.transport.redaction import scrub_traceback
 
+from .command_requests import CommandRequester, RemoteApi
 from .follow_loop import FollowLoop
 from .redis_address import RedisAddress
 from .redis_connection import RedisConnection
@@ -21,10 +25,10 @@ from .stream import check_name
 REPLY_TIMEOUT = 1.5
 
 
-class Follower(LiveFeed):
+class Follower(CommandedFeed):
     """``async with Follower(…) as follower``: follows a stream for the duration of the block.
 
-    It has the interface of ``Client``, except for the commands, with the same guarantees: the
+    It has the interface of ``Client``, except for eavesdropping, with the same guarantees: the
     mirror shows complete states only, and a ``Gap`` tells when changes may have been missed. That
     is the case if the publisher lost the PBX, and if the follower fell so far behind that entries
     were removed before it read them. A lost connection to Redis, and a change of the publisher,
@@ -41,6 +45,10 @@ class Follower(LiveFeed):
     stream, and while the publisher has no feed; its ``reason`` says which. A refused login before
     the first snapshot stops the follower. In ``stats``, frames are entries of the stream, and
     connects those to Redis.
+
+    Commands travel through Redis to the leading publisher, which executes them if it allows that:
+    see ``Publisher``. ``api`` stands for its HTTP API: ``follower.call_user(follower.api, …)``.
+    A command that is cancelled may still be executed until its deadline.
 
     A PBX's time is not part of the stream: the time of an entry is that of the publisher's clock.
 
@@ -66,13 +74,16 @@ class Follower(LiveFeed):
         core = FeedCore(
             "follower", "async with Follower(...) as follower:", country_code=country_code
         )
+        connect = partial(
+            RedisConnection,
+            address,
+            ca_file=None if ca_file is None else Path(ca_file),
+            timeout=REPLY_TIMEOUT,
+        )
+        self._requester = CommandRequester(connect, stream, core.dispatcher)
         loop = FollowLoop(
             core,
-            RedisConnection(
-                address,
-                ca_file=None if ca_file is None else Path(ca_file),
-                timeout=REPLY_TIMEOUT,
-            ),
+            connect(),
             server=str(address),
             stream=stream,
             backoff=Backoff(initial=0.25, maximum=5) if backoff is None else backoff,
@@ -81,3 +92,17 @@ class Follower(LiveFeed):
 
     def __repr__(self) -> str:
         return f"<Follower {self._name} {type(self.state).__name__.lower()}>"
+
+    @property
+    def api(self) -> RemoteApi:
+        """HTTP API of the leading publisher, for ``call_user``."""
+        return RemoteApi(self._requester, self._check_running)
+
+    def _check_running(self) -> None:
+        """Raise the error that stopped the follower, and ``UsageError`` outside its block."""
+        self._core.owner.check()
+        self._core.state.raise_if_stopped()
+
+    async def _send(self, command: Command, confirm_timeout: float | None = None) -> None:
+        self._check_running()
+        await self._requester.send(command, confirm_timeout)

@@ -37,6 +37,7 @@ from basix_ws_cti.exceptions import ClientClosed, RedisFeedError, UsageError
 from basix_ws_cti.session.status import ClientState, Stopped
 
 from .client_feed import ClientFeed
+from .command_executor import CommandExecutor, MakeApi
 from .journal import MAX_ITEMS, Journal
 from .lease import READY, RENEW_INTERVAL, REPLY_TIMEOUT, TTL, Lease
 from .redis_address import RedisAddress
@@ -119,6 +120,10 @@ class Publisher:
       the PBX. For clients with an ``AnonymisingConnector``.
     - ``ca_file``: PEM file of the CA to trust for ``rediss://``; ``None``: the system's.
     - ``allow_insecure``: allow ``redis://``, which is not encrypted, to another machine.
+    - ``allow_commands``: execute the commands of followers while this publisher leads. Each program
+      that may write to Redis can then control calls.
+    - ``make_api``: returns the HTTP API for ``call_user`` of followers, such as a new ``HttpApi``;
+      ``None``: that command fails.
 
     Raises ``UsageError`` for arguments that cannot work.
     """
@@ -136,6 +141,8 @@ class Publisher:
         with_error_texts: bool = True,
         ca_file: Path | None = None,
         allow_insecure: bool = False,
+        allow_commands: bool = False,
+        make_api: MakeApi | None = None,
     ) -> None:
         address = RedisAddress.parse(redis, allow_insecure=allow_insecure)
         self._stream = check_name(stream)
@@ -146,13 +153,17 @@ class Publisher:
         check_function("on_status", on_status, "status", optional=True)
         if name is not None:
             check_filled_text("name", name)
+        check_bool("allow_commands", allow_commands)
+        check_function("make_api", make_api, optional=True)
+        self._allow_commands = allow_commands
+        self._make_api = make_api
         self._make_client = make_client
         self._on_status = on_status
         self._max_pending = max_pending
         self._with_error_texts = with_error_texts
         self._name = name or f"{socket.gethostname()}:{os.getpid()}"
         self._address = address
-        connect = partial(RedisConnection, address, ca_file=ca_file)
+        self._connect = connect = partial(RedisConnection, address, ca_file=ca_file)
         self._lease_connection = connect(timeout=REPLY_TIMEOUT)
         self._connection = connect()
         self._leader = Lease(self._lease_connection, leader_key(stream), owner=self._name)
@@ -298,6 +309,7 @@ class Publisher:
         term = Term(parts, covers=own.covers)
         renewing = asyncio.create_task(self._renew(own.client), name="basix_ws_cti lease")
         publishing = asyncio.create_task(term.run(), name="basix_ws_cti fan-out")
+        executing = self._execute_commands(own.client)
         try:
             await asyncio.wait({renewing, publishing}, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
@@ -307,6 +319,8 @@ class Publisher:
         finally:
             await _cancel(renewing)
             await _cancel(publishing)
+            if executing is not None:
+                await _cancel(executing)
             own.covers = term.covers
             await self._release(self._leader)
         self._refused_since = None
@@ -317,6 +331,15 @@ class Publisher:
                 _logger.info("fan-out: no longer leading: %s", error.reason)
             elif error is not None:
                 raise error
+
+    def _execute_commands(self, client: Client) -> asyncio.Task[NoReturn] | None:
+        """Start to execute the commands of followers; ``None``: that is not allowed."""
+        if not self._allow_commands:
+            return None
+        executor = CommandExecutor(
+            self._connect, self._stream, self._leader.token, client, self._make_api
+        )
+        return asyncio.create_task(executor.run(), name="basix_ws_cti commands")
 
     async def _renew(self, client: Client) -> None:
         """Renew the leader's lease until it is lost, or somebody else should lead."""

@@ -131,6 +131,7 @@ def test_defaults_without_a_config_file(tmp_path):
         "simulate-speed": "4.0",
         "simulate-seed": "1",
         "country-code": "81",
+        "spool": "webhook.db",
         "lang": "en",
     }
 

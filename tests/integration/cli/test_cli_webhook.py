@@ -356,6 +356,28 @@ def test_invalid_options_are_reported_before_connecting(arguments, env, text, tm
     assert not [*tmp_path.iterdir()]
 
 
+@pytest.mark.slow
+async def test_secret_and_spool_of_a_profile_are_used(day, tmp_path):
+    path, events = day
+    (tmp_path / "secrets").write_text(f"{OTHER_SECRET}\n{SECRET}\n")
+    config = tmp_path / "config.toml"
+    config.write_text("[profiles.crm]\nsecret-file = 'secrets'\nspool = 'crm.db'\n")
+    async with WebhookReceiver() as receiver:
+        arguments = ("--recording", path, "--profile", "crm", "--event", "ended")
+        done = await asyncio.to_thread(
+            run, "webhook", receiver.url, *arguments, env={"BASIX_CONFIG": str(config)}
+        )
+    assert done.returncode == 0, done.stderr
+    assert len(receiver.requests) == sum(kind == "call.ended" for _, kind in events)
+    for secret in (SECRET, OTHER_SECRET):
+        receiver.requests[0].verify(secret)
+    assert (tmp_path / "crm.db").exists()
+    done = run_in_process(
+        "dead-letters", "drop", "--all", "--profile", "crm", env={"BASIX_CONFIG": str(config)}
+    )
+    assert (done.returncode, done.stdout) == (0, "0 dead letters deleted\n")
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "text"),
     [

@@ -440,8 +440,8 @@ async def test_silence_is_no_error(redis_server, source):
     assert watcher.gaps == []
 
 
-async def test_a_restarted_redis_loses_nothing(tmp_path):
-    server = RedisServer(tmp_path, aof=True)
+async def test_a_restarted_redis_loses_nothing(tmp_path, server_program):
+    server = RedisServer(tmp_path, aof=True, program=server_program)
     server.start()
     try:
         source = StreamSource(server.client)
@@ -474,9 +474,9 @@ async def test_a_redis_that_has_lost_its_data_is_noticed(redis_server, source):
     assert len(watcher.gaps) == 1
 
 
-async def test_a_refused_login_stops_the_follower(tmp_path, caplog):
+async def test_a_refused_login_stops_the_follower(tmp_path, server_program, caplog):
     caplog.set_level(logging.DEBUG)
-    server = RedisServer(tmp_path)
+    server = RedisServer(tmp_path, program=server_program)
     server.start()
     try:
         server.client.config_set("requirepass", "right")

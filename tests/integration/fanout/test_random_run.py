@@ -29,6 +29,9 @@ pytestmark = [pytest.mark.redis, pytest.mark.slow]
 
 PUBLISHER_FAULTS, REDIS_RESTARTS = (100, 10) if NIGHTLY else (4, 1)
 
+# Calls between two faults; together 10,000 nightly.
+CALLS = (70, 110) if NIGHTLY else (5, 20)
+
 # Seconds around a gap: an event reaches the witness and the publisher at slightly other times. On a
 # busy machine, the longest pause of the event loop is added.
 MARGIN = 2.0
@@ -124,12 +127,12 @@ async def is_followed(pbx, readers, text):
     raise AssertionError(f"{text!r} does not arrive")
 
 
-async def test_every_follower_ends_with_the_current_state(tmp_path):
+async def test_every_follower_ends_with_the_current_state(tmp_path, server_program):
     """Each call event arrives once, or is covered by a gap."""
     seed = random.randrange(2**32) if NIGHTLY else 1
     print(f"seed {seed}")  # noqa: T201
     rng = random.Random(seed)
-    server = RedisServer(tmp_path, aof=True)
+    server = RedisServer(tmp_path, aof=True, program=server_program)
     server.start()
     heard = {}
     async with contextlib.AsyncExitStack() as stack:
@@ -154,9 +157,9 @@ async def test_every_follower_ends_with_the_current_state(tmp_path):
         faults.insert(len(faults) // 4, save(tmp_path))
         faults.append(go_back(server, tmp_path))
         for fault in faults:
-            for _ in range(rng.randrange(5, 20)):
+            for _ in range(rng.randrange(*CALLS)):
                 be_busy(pbx, rng)
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(0.02)
             await fault()
         await is_followed(pbx, readers, "end")
         for _ in range(10):

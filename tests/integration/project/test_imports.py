@@ -12,6 +12,7 @@ import pkgutil
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -171,6 +172,7 @@ def test_import_loads_nothing_heavy():
     written = [field_spec("user", "id"), info_event("user", (1,))]
     code = f"""
 import sys
+import tomllib
 import basix_ws_cti
 {loaded}
 parser = basix_ws_cti.MessageParser(on_info_event=lambda *given: print(given[1].id))
@@ -200,6 +202,7 @@ def test_command_list_loads_quickly():
     """Listing the commands loads neither the connector nor a terminal application."""
     code = f"""
 import sys
+import tomllib
 import basix_ws_cti.cli.app
 print(*[name for name in {(*HEAVY, "textual", "rich.live")!r} if name in sys.modules], "end")"""
     assert run(code) == ["end"]
@@ -284,9 +287,13 @@ def test_no_private_name_crosses_a_module_boundary():
                 assert private in ([], ["_internal"]), f"{name} imports {private}"
 
 
-def test_the_architecture_page_names_every_package():
-    """The table in docs/explanation/architecture.md has a row for each package and module."""
-    page = DOCS / "explanation" / "architecture.md"
+def test_page_of_packages_names_each_package_in_the_order_of_the_layers():
+    page = DOCS / "development" / "packages.md"
     rows = re.findall(r"^\| `([\w/]+)` \|", page.read_text(encoding="utf-8"), re.MULTILINE)
     top_level = {name.partition(".")[0] for name in module_names()} - {"__main__"}
     assert sorted(rows) == sorted(top_level)
+    settings = tomllib.loads((DOCS.parent / "pyproject.toml").read_text(encoding="utf-8"))
+    layers = settings["tool"]["importlinter"]["contracts"][0]["layers"]
+    height = {name: at for at, layer in enumerate(layers) for name in layer.split(" | ")}
+    assert [*map(height.get, rows[:-1])] == sorted(map(height.get, rows[:-1]))
+    assert rows[-1] == "simulator"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 from support.cases import for_each
 
 from basix_ws_cti.cli.config_file import ConfigFile
@@ -44,6 +45,17 @@ CONFIG = ConfigFile(
 )
 def test_profile_overrides_general_settings(profile, values):
     assert values_from_file(CONFIG, profile, {}) == values
+
+
+def test_variable_with_the_secrets_of_a_webhook_overrides_their_file():
+    config = evolve(CONFIG, profiles={"office": {"secret_file": "secrets", "spool": "crm.db"}})
+    for environment, expected in (
+        ({}, {"secret_file", "spool"}),
+        ({"BASIX_WEBHOOK_SECRET": ""}, {"secret_file", "spool"}),
+        ({"BASIX_WEBHOOK_SECRET": "whsec_"}, {"spool"}),
+    ):
+        values = values_from_file(config, "office", environment)
+        assert values.keys() & {"secret_file", "spool"} == expected
 
 
 @for_each(

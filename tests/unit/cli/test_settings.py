@@ -13,11 +13,13 @@ from basix_ws_cti.cli.settings import all_settings
 SETTINGS = all_settings()
 # Names of settings that do not select a feed.
 GENERAL = {"timezone", "country_code", "lang"}
+# Names of settings for webhooks.
+WEBHOOK = {"spool", "secret_file"}
 
 
 def test_every_connection_option_but_the_token_is_a_setting():
     names = {attribute.name for attribute in attrs.fields(ConnectionOptions)} - {"token"}
-    assert {setting.name for setting in SETTINGS.values()} == names | GENERAL
+    assert {setting.name for setting in SETTINGS.values()} == names | GENERAL | WEBHOOK
 
 
 def test_keys_are_long_options():
@@ -35,6 +37,7 @@ def test_keys_are_long_options():
         "simulate-speed": "simulate_speed",
         "simulate-seed": "simulate_seed",
         "country-code": "country_code",
+        "secret-file": "secret_file",
     }
 
 
@@ -43,6 +46,8 @@ def test_types_are_those_of_the_options():
     assert types == {
         "token-file": Path,
         "ca-file": Path,
+        "spool": Path,
+        "secret-file": Path,
         "full-events": bool,
         "force": bool,
         "simulate": bool,
@@ -64,6 +69,8 @@ def test_each_variable_is_named_after_its_option():
     """The token has a second variable, which contains the token itself."""
     found = {key: setting.variables for key, setting in SETTINGS.items() if setting.variables}
     assert found.pop("token-file") == ("BASIX_TOKEN", "BASIX_TOKEN_FILE")
+    assert found.pop("spool") == ("BASIX_WEBHOOK_SPOOL",)
+    assert found.pop("secret-file") == ("BASIX_WEBHOOK_SECRET_FILE",)
     assert found == {key: (f"BASIX_{key.replace('-', '_').upper()}",) for key in found}
 
 

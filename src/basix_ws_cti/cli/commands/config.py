@@ -16,6 +16,7 @@ from basix_ws_cti.cli.options import (
     CountryCodeOption,
     TimezoneOption,
 )
+from basix_ws_cti.cli.webhook_options import DEFAULT_SPOOL, SecretFileOption, SpoolOption
 
 
 def show_config(
@@ -24,6 +25,8 @@ def show_config(
     *,
     timezone: TimezoneOption = None,
     country_code: CountryCodeOption = DEFAULT_COUNTRY_CODE,
+    spool: SpoolOption = DEFAULT_SPOOL,
+    secret_file: SecretFileOption = None,
 ) -> None:
     """Print the value of each option that a profile can hold, and where it comes from.
 
@@ -36,6 +39,8 @@ def show_config(
         **attrs.asdict(connection, recurse=False),
         "timezone": timezone,
         "country_code": country_code,
+        "spool": spool,
+        "secret_file": secret_file,
     }
     for line in describe_config(active_profile(context), values, context.obj, os.environ):
         typer.echo(line)

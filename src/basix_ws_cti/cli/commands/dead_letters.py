@@ -10,7 +10,7 @@ import typer
 
 from basix_ws_cti._internal.translation import _, ngettext
 from basix_ws_cti.cli.options import TimezoneOption, parse_timezone
-from basix_ws_cti.cli.webhook_options import SpoolOption
+from basix_ws_cti.cli.webhook_options import DEFAULT_SPOOL, SpoolOption
 from basix_ws_cti.exceptions import UsageError
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ IdsArgument = Annotated[
     typer.Argument(metavar="ID", help=_("Ids of dead letters, as dead-letters list prints them.")),
 ]
 AllOption = Annotated[bool, typer.Option("--all", help=_("Select all dead letters."))]
-DEFAULT_SPOOL = Path("webhook.db")
 
 
 def list_letters(

@@ -14,7 +14,12 @@ from basix_ws_cti.cli.ages import parse_age
 from basix_ws_cti.cli.feed_names import check_events
 from basix_ws_cti.cli.help import panels
 from basix_ws_cti.cli.options import DEFAULT_COUNTRY_CODE, CountryCodeOption, SourceOptions
-from basix_ws_cti.cli.webhook_options import SpoolOption, complete_call_events
+from basix_ws_cti.cli.webhook_options import (
+    DEFAULT_SPOOL,
+    SecretFileOption,
+    SpoolOption,
+    complete_call_events,
+)
 from basix_ws_cti.exceptions import UsageError
 
 if TYPE_CHECKING:
@@ -132,20 +137,8 @@ class SelectionOptions:
 class DeliveryOptions:
     """Options for the spool, and for the requests."""
 
-    spool: SpoolOption = Path("webhook.db")
-    secret_file: Annotated[
-        Path | None,
-        typer.Option(
-            "--secret-file",
-            metavar="FILE",
-            help=_(
-                "File with the secret that signs the requests, one per line during a rotation; "
-                "default: the variable BASIX_WEBHOOK_SECRET."
-            ),
-            envvar="BASIX_WEBHOOK_SECRET_FILE",
-            rich_help_panel=panels.DELIVERY,
-        ),
-    ] = None
+    spool: SpoolOption = DEFAULT_SPOOL
+    secret_file: SecretFileOption = None
     max_events: Annotated[
         int,
         typer.Option(

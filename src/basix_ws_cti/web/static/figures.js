@@ -45,7 +45,7 @@ export function tiles(board) {
     {
       name: "longest_wait",
       main: html`<${Elapsed} since=${longest?.since} clock=${board.clock} />`,
-      length: longest?.since ? duration(board.clock.secondsSince(longest.since)).length : 1,
+      text: longest?.since ? duration(board.clock.secondsSince(longest.since)) : "",
       words: t("nobody_waits"),
     },
     {
@@ -78,10 +78,17 @@ export function tiles(board) {
   ].map((tile) => ({ limitName: tile.name, figure: figures[tile.name], ...tile }));
 }
 
-// Size class of digits, by their width in digits: the second value is drawn at half size.
-function fit({ main, second = "", length }) {
-  const width = (length ?? main.length) + second.length * 0.5;
-  return ["fit-3", "fit-4", "fit-5", "fit-6", "fit-7"][Math.min(4, Math.max(0, Math.ceil(width) - 3))];
+// Width of a text in digits. A colon is narrow, and a percent sign is wide.
+function widthOf(text) {
+  const widths = { ":": 0.6, "%": 1.6 };
+  return Array.from(text).reduce((sum, char) => sum + (widths[char] ?? 1), 0);
+}
+
+// Size class of digits, by their width. The second value is drawn at half size.
+function fit({ main, second = "", text }) {
+  const width = widthOf(text ?? main) + widthOf(second) * 0.5;
+  const size = [3, 4, 5, 6, 7, 9].find((one) => width <= one) ?? 11;
+  return `fit-${size}`;
 }
 
 export function Tile({ tile }) {

@@ -222,4 +222,7 @@ function Empty({ text, board }) {
   </main>`;
 }
 
-new Wallboard(document.getElementById("root")).start();
+// supported.js has looked at the browser before.
+if (!document.documentElement.dataset.unsupported) {
+  new Wallboard(document.getElementById("root")).start();
+}

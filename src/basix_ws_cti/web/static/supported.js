@@ -7,6 +7,7 @@
     if (!root || document.documentElement.getAttribute("data-started")) {
       return;
     }
+    document.documentElement.setAttribute("data-unsupported", "true");
     while (root.firstChild) {
       root.removeChild(root.firstChild);
     }

@@ -143,7 +143,7 @@ function Agents({ agents, clock, cards }) {
   return html`<div class="agents">
     <h3>${t("agents_count", { count: agents.length })}</h3>
     ${agents.length <= (NAMED[cards] ?? 0)
-      ? html`<ul class="named">${shown.map(([key, agent]) => html`<li key=${key}>
+      ? html`<ul class="named${agents.length <= NAMED[cards] / 2 ? " few" : ""}">${shown.map(([key, agent]) => html`<li key=${key}>
           <${AgentSquare} agent=${agent} />
           <${Name} text=${agent.name} />
           <span class="state">${stateName(agent.state)}</span>

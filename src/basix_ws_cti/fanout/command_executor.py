@@ -1,0 +1,178 @@
+"""Commands of followers, executed by the leader."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Final, NoReturn
+
+from basix_ws_cti.client.click_to_call import ClickToCallApi
+from basix_ws_cti.client.client import Client
+from basix_ws_cti.exceptions import (
+    BasixError,
+    CommandTimeout,
+    ConnectionLost,
+    NotConnectedError,
+    RedisFeedError,
+    UsageError,
+)
+
+from .command_layout import CLAIM, KEEP_ANSWERS, REPLY, CommandKeys, Reply, Request
+from .redis_connection import RedisConnection
+from .stream import leader_key
+
+_logger = logging.getLogger(__name__)
+
+# Seconds for which Redis waits for a request; after each, the announcement is renewed.
+_BLOCK_TIME: Final = 1.0
+
+# Seconds after which the announcement expires: as long as a takeover may take.
+_ANNOUNCED_FOR: Final = 4.0
+
+# Seconds between two attempts while Redis is away.
+_RETRY_INTERVAL: Final = 0.25
+
+# Requests that are read at a time.
+_PAGE_SIZE: Final = 64
+
+
+MakeApi = Callable[[], AbstractAsyncContextManager[ClickToCallApi[Any]]]
+"""Opens an HTTP API, such as ``HttpApi``, for one call."""
+
+
+class CommandExecutor:
+    """Executes the requests of followers during one term of a leader.
+
+    - ``connect``: returns a new connection to Redis.
+    - ``stream``: name of the stream.
+    - ``token``: token of the leader's lease in this term.
+    - ``client``: sends the commands.
+    - ``make_api``: opens the HTTP API for ``call_user``; ``None``: that command fails.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], RedisConnection],
+        stream: str,
+        token: str,
+        client: Client,
+        make_api: MakeApi | None = None,
+    ) -> None:
+        self._reader = connect()
+        self._writer = connect()
+        self._writing = asyncio.Lock()  # a connection is used by one task at a time
+        self._stream = stream
+        self._keys = CommandKeys(stream)
+        self._token = token
+        self._client = client
+        self._make_api = make_api
+        self._running: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> NoReturn:
+        """Execute requests until this task is cancelled; then those in progress are cancelled."""
+        position = b"0"
+        try:
+            while True:
+                try:
+                    position = await self._read(position)
+                except RedisFeedError as error:
+                    _logger.warning("commands of followers cannot be read: %s", error)
+                    await asyncio.sleep(_RETRY_INTERVAL)
+        finally:
+            for task in self._running:
+                task.cancel()
+            if self._running:
+                await asyncio.wait(self._running)
+            await self._reader.close()
+            await self._writer.close()
+
+    async def _read(self, position: bytes) -> bytes:
+        """Start to execute the requests after ``position``; return the position after them."""
+        await self._reader.execute(
+            "SET", self._keys.announcement, "1", "PX", round(_ANNOUNCED_FOR * 1000)
+        )
+        answer = await self._reader.execute(
+            *("XREAD", "COUNT", _PAGE_SIZE, "BLOCK", round(_BLOCK_TIME * 1000)),
+            *("STREAMS", self._keys.requests, position),
+            wait=_BLOCK_TIME,
+        )
+        for entry_id, pairs in answer[0][1] if answer else ():
+            position = entry_id
+            fields = dict(zip(pairs[::2], pairs[1::2], strict=True))
+            task = asyncio.create_task(self._serve(fields), name="basix_ws_cti command")
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
+        return position
+
+    async def _serve(self, fields: dict[bytes, bytes]) -> None:
+        """Claim a request, execute it, and reply; do nothing if it is not to be executed."""
+        request_id = fields.get(b"id", b"").decode("ascii", "replace")
+        request = Request.from_json(fields.get(b"data", b""))
+        if request is None:
+            _logger.warning("a request of a follower is unreadable: it has another version")
+            return
+        left = await self._write(
+            *("EVAL", CLAIM, 2, leader_key(self._stream), self._keys.claim(request_id)),
+            *(self._token, fields.get(b"deadline", b"0"), KEEP_ANSWERS * 1000),
+        )
+        if not left:
+            return
+        reply = await self._execute(request, left / 1000)
+        _logger.info("command of a follower: %s, %s", request.name, reply.outcome)
+        await self._write(
+            *("EVAL", REPLY, 1, self._keys.reply(request_id), reply.to_json()),
+            KEEP_ANSWERS * 1000,
+        )
+
+    async def _write(self, *command: bytes | str | int) -> Any:
+        """Execute a command that may be repeated, until Redis answers."""
+        while True:
+            try:
+                async with self._writing:
+                    return await self._writer.execute(*command)
+            except RedisFeedError as error:
+                _logger.warning("a command of a follower waits for Redis: %s", error)
+                await asyncio.sleep(_RETRY_INTERVAL)
+
+    async def _execute(self, request: Request, timeout: float) -> Reply:  # noqa: ASYNC109
+        try:
+            return Reply("done", uuids=await self._send(request, timeout))
+        except NotConnectedError:
+            return Reply("not_connected")
+        except (CommandTimeout, ConnectionLost):
+            return Reply("no_effect")
+        except BasixError as error:
+            return Reply("failed", str(error))
+        except TypeError:
+            return Reply("failed", "its arguments are invalid")
+
+    async def _send(self, request: Request, timeout: float) -> tuple[str, ...]:  # noqa: ASYNC109
+        arguments = dict(request.arguments)
+        confirmed: dict[str, Any] = {}
+        if request.confirm:
+            confirmed = {"confirm": True, "confirm_timeout": timeout}
+        match request.name:
+            case "hangup":
+                await self._client.hangup(**arguments, **confirmed)
+            case "park":
+                park_timeout = arguments.pop("timeout", None)
+                await self._client.park(**arguments, park_timeout=park_timeout, **confirmed)
+            case "transfer":
+                await self._client.transfer(**arguments)
+            case "call_user":
+                return await self._call_user(arguments, timeout)
+        return ()
+
+    async def _call_user(self, arguments: dict[str, Any], timeout: float) -> tuple[str, ...]:  # noqa: ASYNC109
+        if self._make_api is None:
+            raise UsageError("the publisher has no HTTP API: pass make_api")
+        scope = asyncio.timeout(timeout)
+        try:
+            async with scope, self._make_api() as api:
+                return tuple(await api.call_user(**arguments))
+        except TimeoutError:
+            if not scope.expired():
+                raise
+            raise CommandTimeout("call_user", timeout) from None
