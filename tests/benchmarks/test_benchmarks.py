@@ -425,6 +425,7 @@ def test_rush_adds_all_channels_before_it_removes_any():
 
 @pytest.mark.redis
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_fan_out_figures_are_printed(capsys):
     fanout_followers.main(0.01)
     lines = capsys.readouterr().out.splitlines()

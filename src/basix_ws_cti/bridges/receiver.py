@@ -91,6 +91,7 @@ class Receiver(NotPicklable):
         self._httpx = import_httpx("a webhook", "webhook")
         self.address: ServerAddress = _checked_address(url)
         check_tls(self.address, ssl, allow_insecure=False)
+        self._user_agent = f"basix_ws_cti/{version('basix_ws_cti')}"  # slow: it reads a file
         self._timeout = timeout
         self._ssl = ssl
         self._limits = self._httpx.Limits(
@@ -154,7 +155,7 @@ class Receiver(NotPicklable):
                 "Host": self.address.netloc,
                 "Content-Type": "application/json",
                 "Accept-Encoding": "identity",  # nothing to inflate
-                "User-Agent": f"basix_ws_cti/{version('basix_ws_cti')}",
+                "User-Agent": self._user_agent,
                 **headers,
             },
             content=body,

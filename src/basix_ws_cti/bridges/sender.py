@@ -125,8 +125,9 @@ class Sender:
         room = self._breaker.room(time.monotonic(), len(self._in_flight), self._connections)
         if not room:
             return self._breaker.wait(time.monotonic()) or _POLL_INTERVAL
-        limit = room + len(self._in_flight) + 1
-        found = await self._spool.call(lambda spool: spool.next_due(limit))
+        busy = {*self._in_flight}
+        limit = room + len(busy) + 1
+        found = await self._spool.call(lambda spool: spool.next_due(limit, busy))
         waiting = [event for event in found if event.seq not in self._in_flight]
         due = [event for event in waiting if event.due <= time.time()]
         for event in due[:room]:

@@ -21,7 +21,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +81,8 @@ _DROP_BATCH = 1000
 _EXPIRED = (
     "SELECT seq FROM (SELECT seq, created FROM events ORDER BY seq LIMIT 1000) WHERE created < ?"
 )
+
+_STORED = "seq, id, type, body, attempts, due"
 
 _HEAD = "SELECT min(seq) FROM events WHERE topic = ?"
 
@@ -253,13 +255,19 @@ class Spool:
             return 0
         return self._drop("SELECT seq FROM events ORDER BY seq LIMIT ?", surplus)
 
-    def next_due(self, limit: int) -> Sequence[StoredEvent]:
-        """Return the heads of the topics whose next attempt is earliest, also if not due yet."""
-        rows = self._connection.execute(
-            "SELECT seq, id, type, body, attempts, due FROM events WHERE due IS NOT NULL "
-            "ORDER BY due, seq LIMIT ?",
-            (limit,),
-        )
+    def next_due(self, limit: int, besides: Container[int] = ()) -> Sequence[StoredEvent]:
+        """Return the heads of the topics whose next attempt is earliest, also if not due yet.
+
+        - ``limit``: number of heads that are looked at.
+        - ``besides``: numbers of events to leave out.
+        """
+        found = self._connection.execute(
+            "SELECT seq FROM events WHERE due IS NOT NULL ORDER BY due, seq LIMIT ?", (limit,)
+        ).fetchall()
+        numbers = [seq for (seq,) in found if seq not in besides]
+        places = ",".join("?" * len(numbers))
+        query = f"SELECT {_STORED} FROM events WHERE seq IN ({places}) ORDER BY due, seq"  # noqa: S608
+        rows = self._connection.execute(query, numbers)
         return [
             StoredEvent(seq=seq, id=event, type=kind, body=body, attempts=attempts, due=due)
             for seq, event, kind, body, attempts, due in rows

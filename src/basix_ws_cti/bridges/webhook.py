@@ -122,7 +122,7 @@ class Webhook(NotPicklable):
         check_integer("max_events", max_events)
         check_seconds("max_age", max_age)
         check_seconds("timeout", timeout)
-        check_integer("connections", connections)
+        check_integer("connections", connections, at_most=1000)
         check_instance("retries", retries, RetryPolicy, "a RetryPolicy", optional=True)
         self._receiver = Receiver(url, timeout=timeout, connections=connections, ssl=ssl)
         self._max_events = max_events

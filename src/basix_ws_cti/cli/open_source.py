@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from basix_ws_cti.sources.recorded import RecordedSource
     from basix_ws_cti.sources.source import Notice, Source
 
-    from .options import ConnectionOptions, SourceOptions
+    from .options import ConnectionOptions, FeedSourceOptions, SourceOptions
 
 
 def open_selected_source(
@@ -64,7 +64,7 @@ def open_shown_source(
 
 
 def open_live_or_followed_source(
-    options: SourceOptions,
+    options: FeedSourceOptions,
     on_notice: Callable[[Notice], object] | None = None,
     **client_options: Any,
 ) -> AbstractAsyncContextManager[LiveSource[Any]]:
@@ -75,7 +75,7 @@ def open_live_or_followed_source(
     """
     if options.redis is None:
         return open_selected_source(options, on_notice, **client_options)
-    from .missing_package import missing_package
+    from .package_errors import missing_package
     from .redis_options import redis_url
 
     try:

@@ -11,6 +11,7 @@ import tracemalloc
 
 import pytest
 from support.sizes import NIGHTLY
+from support.small_disk import enlarge, small_disk
 from support.waiting import TIMEOUT, eventually
 from support.webhook_receiver import SECRET, EventSource, WebhookReceiver, ended, started
 
@@ -174,6 +175,37 @@ async def test_file_that_cannot_grow_delays_events_and_loses_none(spool):
         assert (webhook.health.spool_problem, webhook.health.dropped) == (None, 0)
     delivered = {one.id: one.call for one in receiver.requests}
     assert sorted(delivered.values()) == sorted(calls)
+
+
+@pytest.fixture
+def full_disk(tmp_path):
+    """Folder with room for a megabyte."""
+    with small_disk(tmp_path / "disk") as folder:
+        yield folder
+
+
+async def test_full_disk_delays_events_and_loses_none(full_disk):
+    is_large = False
+    calls = [f"c{number}" for number in range(150)]
+    async with (
+        WebhookReceiver(lambda one: 204 if one.call != "c0" or is_large else 503) as receiver,
+        sending(receiver.url, full_disk / "hook.db") as (webhook, source, _),
+    ):
+        (full_disk / "ballast").write_bytes(bytes(850_000))
+        for call in calls:
+            for event in (started, ended):
+                source.put(event(call))
+        await eventually(lambda: webhook.health.spool_problem)
+        assert webhook.health.spool_problem == "database or disk is full"
+        (full_disk / "ballast").unlink()
+        enlarge(full_disk)
+        is_large = True
+        await eventually(lambda: webhook.health.delivered == 2 * len(calls))
+        assert (webhook.health.spool_problem, webhook.health.dropped) == (None, 0)
+    for call in calls:
+        types = [one.type for one in receiver.of_call(call)]
+        assert types[-1] == "call.ended"
+        assert types.index("call.ended") == len(types) - 1
 
 
 async def test_lock_of_another_program_delays_events_and_loses_none(spool):

@@ -7,7 +7,6 @@ import contextlib
 import os
 import pwd
 import resource
-import shutil
 import signal
 import sqlite3
 import subprocess
@@ -24,6 +23,7 @@ from support.call_builders import call, leg
 from support.cli_runner import environment, start
 from support.faulty_proxy import Proxy
 from support.sizes import NIGHTLY
+from support.small_disk import enlarge, small_disk
 from support.waiting import TIMEOUT, eventually, wait_until
 
 from basix_ws_cti.calllog import CallLog, CallLogReader
@@ -204,28 +204,23 @@ async def test_file_that_cannot_grow_delays_the_log(tmp_path):
 
 
 @pytest.fixture
-def small_disk(tmp_path):
+def full_disk(tmp_path):
     """Folder with room for a megabyte."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
-    if not shutil.which("mount") or subprocess.run(command, check=False).returncode:
-        pytest.skip("no file system can be mounted")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
+    with small_disk(tmp_path / "disk") as folder:
+        yield folder
 
 
-async def test_full_disk_delays_the_log(small_disk):
-    database = small_disk / "calls.db"
+async def test_full_disk_delays_the_log(full_disk):
+    database = full_disk / "calls.db"
     async with CallLog(database) as log:
-        ballast = small_disk / "ballast"
+        ballast = full_disk / "ballast"
         ballast.write_bytes(bytes(800_000))
         for one in calls(1000):
             log.add(one)
         await eventually(lambda: log.health.problem)
         assert log.health.problem == "OperationalError: database or disk is full"
         ballast.unlink()
-        subprocess.run(["mount", "-o", "remount,size=20m", str(small_disk)], check=True)
+        enlarge(full_disk)
         assert await log.flush(TIMEOUT)
     assert_sound(database, 1000)
 

@@ -229,7 +229,7 @@ async def _examine_redis(
     url: str, stream: str, ca_file: Path | None, seconds: float, show: Callable[[Finding], object]
 ) -> ExitCode:
     from basix_ws_cti.cli.diagnostics.findings import Mark
-    from basix_ws_cti.cli.missing_package import missing_package
+    from basix_ws_cti.cli.package_errors import missing_package
 
     try:
         from basix_ws_cti.cli.diagnostics.redis_examination import RedisExamination

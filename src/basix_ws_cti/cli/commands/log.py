@@ -10,8 +10,8 @@ from basix_ws_cti._internal.translation import _, ngettext
 from basix_ws_cti.cli.ages import parse_age
 from basix_ws_cti.cli.database_argument import reject_password
 from basix_ws_cti.cli.help import panels
-from basix_ws_cti.cli.missing_package import missing_package
 from basix_ws_cti.cli.options import SourceOptions
+from basix_ws_cti.cli.package_errors import missing_package
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager

@@ -38,8 +38,8 @@ def serve_metrics(
 ) -> None:
     """Serve figures of queues and calls for Prometheus, until Ctrl-C."""
     from basix_ws_cti.cli.listen_address import cannot_listen, parse_listen_address
-    from basix_ws_cti.cli.missing_package import missing_package
     from basix_ws_cti.cli.output import report
+    from basix_ws_cti.cli.package_errors import missing_package
     from basix_ws_cti.cli.render.notices import NoticePrinter
     from basix_ws_cti.cli.signals import run_interruptible
 

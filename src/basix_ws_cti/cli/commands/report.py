@@ -8,8 +8,8 @@ import typer
 
 from basix_ws_cti._internal.translation import _
 from basix_ws_cti.cli.database_argument import reject_password
-from basix_ws_cti.cli.missing_package import missing_package
 from basix_ws_cti.cli.options import TimezoneOption, parse_timezone
+from basix_ws_cti.cli.package_errors import missing_package
 from basix_ws_cti.cli.report_options import (
     DEFAULT_PERIOD,
     INTERVALS,

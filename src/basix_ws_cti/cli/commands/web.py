@@ -16,8 +16,8 @@ from basix_ws_cti._internal.translation import _
 from basix_ws_cti.cli.database_argument import reject_password
 from basix_ws_cti.cli.files import file_access
 from basix_ws_cti.cli.help import panels
-from basix_ws_cti.cli.missing_package import missing_package
 from basix_ws_cti.cli.options import SourceOptions, TimezoneOption, parse_timezone
+from basix_ws_cti.cli.package_errors import missing_package
 from basix_ws_cti.cli.wait_limits import LimitOptions
 from basix_ws_cti.exceptions import UsageError
 

@@ -12,8 +12,8 @@ import typer
 from basix_ws_cti._internal.translation import _
 from basix_ws_cti.cli.files import file_access
 from basix_ws_cti.cli.help import panels
-from basix_ws_cti.cli.missing_package import missing_package
 from basix_ws_cti.cli.output_file import complete_file
+from basix_ws_cti.cli.package_errors import missing_package
 from basix_ws_cti.cli.signals import interrupt_blocking_call
 from basix_ws_cti.exceptions import BasixError, UsageError
 
