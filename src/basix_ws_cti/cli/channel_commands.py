@@ -11,12 +11,16 @@ from attrs import frozen
 from basix_ws_cti._internal.translation import _
 from basix_ws_cti.exceptions import BasixError, UsageError, printable
 
-from .options import ConnectionOptions
+from .options import FeedSourceOptions
 from .output import write_json
 
 if TYPE_CHECKING:
-    from basix_ws_cti import Channel, Client, Mirror
+    import asyncio
+
+    from basix_ws_cti import Channel, Mirror
+    from basix_ws_cti.client.commanded_feed import CommandedFeed
     from basix_ws_cti.client.commands import Command
+    from basix_ws_cti.sources.source import Notice
 
 # Shortest prefix of a UUID that identifies a channel: a shorter one could hit a call by chance.
 MIN_PREFIX = 4
@@ -60,11 +64,11 @@ class NoSuchChannelError(BasixError):
 
 
 def run_channel_command(
-    connection: ConnectionOptions,
+    connection: FeedSourceOptions,
     options: CommandOptions,
     name: str,
     build: Callable[[Channel, Mirror], Command],
-    send: Callable[[Client, Channel], Awaitable[str]],
+    send: Callable[[CommandedFeed, Channel], Awaitable[str]],
 ) -> None:
     """Find a channel, send a command for it and print the result.
 
@@ -75,17 +79,27 @@ def run_channel_command(
     The command is sent at most once: a connection error before it is sent is final. After it is
     sent, the client may reconnect in order to see the effect.
     """
-    from .open_source import open_selected_source
+    import asyncio
+
+    from .open_source import open_live_or_followed_source
     from .signals import run_interruptible
 
     async def run() -> None:
         is_sent = False
+        failure: asyncio.Future[Mirror] = asyncio.get_running_loop().create_future()
 
         def classify(_: Exception, is_final: bool) -> bool:  # noqa: FBT001 - the client's callback
             return is_final or not is_sent
 
-        async with open_selected_source(connection, classify=classify) as source:
-            mirror = await source.synced()
+        def on_notice(notice: Notice) -> None:
+            """End the command at the first failure of a follower, which would retry for ever."""
+            reason = getattr(notice, "reason", None)
+            if isinstance(reason, Exception) and not failure.done():
+                failure.set_exception(reason)
+
+        watch = None if connection.redis is None else on_notice
+        async with open_live_or_followed_source(connection, watch, classify=classify) as source:
+            mirror = await _first_of(source.synced(), failure)
             channel = find_channel(mirror, name)
             if options.dry_run:
                 write_json(build(channel, mirror).sent)
@@ -94,6 +108,21 @@ def run_channel_command(
             typer.echo(await send(source.client, channel))
 
     run_interruptible(run())
+
+
+async def _first_of(waiting: Awaitable[Mirror], failure: asyncio.Future[Mirror]) -> Mirror:
+    """Return the result of ``waiting``, or raise the exception of ``failure`` if it comes first."""
+    import asyncio
+
+    task = asyncio.ensure_future(waiting)
+    try:
+        done, _pending = await asyncio.wait({task, failure}, return_when=asyncio.FIRST_COMPLETED)
+        return (task if task in done else failure).result()
+    finally:
+        task.cancel()
+        if failure.done():
+            failure.exception()  # it was looked at
+        failure.cancel()
 
 
 def find_channel(mirror: Mirror, name: str) -> Channel:

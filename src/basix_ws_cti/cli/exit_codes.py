@@ -10,6 +10,7 @@ from basix_ws_cti.exceptions import (
     AuthenticationError,
     BasixError,
     CertificateError,
+    CommandRefused,
     CommandTimeout,
     ConnectionLimitReached,
     FeedError,
@@ -41,7 +42,7 @@ def exit_code(error: BaseException) -> ExitCode:
             return ExitCode.USAGE
         case AuthenticationError() | LoggedOut():
             return ExitCode.AUTHENTICATION
-        case CommandTimeout() | WaitTimeout():
+        case CommandRefused() | CommandTimeout() | WaitTimeout():
             return ExitCode.FAILURE
         case FeedError():
             return ExitCode.CONNECTION

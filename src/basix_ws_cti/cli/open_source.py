@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from basix_ws_cti.sources.recorded import RecordedSource
     from basix_ws_cti.sources.source import Notice, Source
 
-    from .options import ConnectionOptions, SourceOptions
+    from .options import ConnectionOptions, FeedSourceOptions, SourceOptions
 
 
 def open_selected_source(
@@ -64,7 +64,7 @@ def open_shown_source(
 
 
 def open_live_or_followed_source(
-    options: SourceOptions,
+    options: FeedSourceOptions,
     on_notice: Callable[[Notice], object] | None = None,
     **client_options: Any,
 ) -> AbstractAsyncContextManager[LiveSource[Any]]:

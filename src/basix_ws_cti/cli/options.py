@@ -306,7 +306,30 @@ class ConnectionOptions(ServerOptions):
 
 
 @frozen(kw_only=True)
-class SourceOptions(ConnectionOptions):
+class FeedSourceOptions(ConnectionOptions):
+    """Options that select a feed to follow: of a PBX, a simulated one, or Redis."""
+
+    redis: Annotated[
+        str | None,
+        _option(
+            "--redis",
+            _("Redis server with the feed of a publisher, to use instead of a PBX."),
+            metavar="URL",
+        ),
+    ] = None
+    redis_stream: Annotated[
+        str,
+        _further_option(
+            "--redis-stream", _("Name of the publisher's stream in Redis."), metavar="NAME"
+        ),
+    ] = DEFAULT_NAME
+
+    def __attrs_post_init__(self) -> None:
+        _check_single({"--redis": self.redis is not None, "--simulate": self.simulate})
+
+
+@frozen(kw_only=True)
+class SourceOptions(FeedSourceOptions):
     """Options that select a feed to show: of a PBX, a simulated one, a recording, or Redis."""
 
     recording: Annotated[
@@ -326,32 +349,23 @@ class SourceOptions(ConnectionOptions):
         ),
     ] = 1.0
 
-    redis: Annotated[
-        str | None,
-        _option(
-            "--redis",
-            _("Redis server with the feed of a publisher, to use instead of a PBX."),
-            metavar="URL",
-        ),
-    ] = None
-    redis_stream: Annotated[
-        str,
-        _further_option(
-            "--redis-stream", _("Name of the publisher's stream in Redis."), metavar="NAME"
-        ),
-    ] = DEFAULT_NAME
-
     def __attrs_post_init__(self) -> None:
-        given = {
-            "--recording": self.recording is not None,
-            "--redis": self.redis is not None,
-            "--simulate": self.simulate,
-        }
-        first, *others = [*(name for name, is_given in given.items() if is_given), ""]
-        if others and others[0]:
-            raise UsageError(
-                _("{one} and {other} cannot be combined").format(one=first, other=others[0])
-            )
+        _check_single(
+            {
+                "--recording": self.recording is not None,
+                "--redis": self.redis is not None,
+                "--simulate": self.simulate,
+            }
+        )
+
+
+def _check_single(given: dict[str, bool]) -> None:
+    """Raise ``UsageError`` if several of these options are given."""
+    first, *others = [*(name for name, is_given in given.items() if is_given), ""]
+    if others and others[0]:
+        raise UsageError(
+            _("{one} and {other} cannot be combined").format(one=first, other=others[0])
+        )
 
 
 def _prompt_for_token() -> str:

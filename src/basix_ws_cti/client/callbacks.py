@@ -169,6 +169,10 @@ class Callbacks:
         if callbacks := self._callbacks.get(event):
             self._call(event, tuple(callbacks), item)
 
+    def has(self, event: str) -> bool:
+        """Return True if an event has callbacks."""
+        return bool(self._callbacks.get(event))
+
     def frozen(self, event: str) -> Callable[[object], None]:
         """Return a ``call`` for the present callbacks of an event, while they are registered."""
         callbacks = tuple(self._callbacks.get(event, ()))

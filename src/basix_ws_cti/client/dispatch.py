@@ -31,6 +31,17 @@ class ChangeWaiter:
     """Completed by that change; fails when the client stops."""
 
 
+def _deliver_to_nobody() -> None:
+    """Do nothing."""
+
+
+_DELIVERED_TO_NOBODY = partial(_deliver_to_nobody)
+
+
+def _bind_to_nobody(_: object) -> partial[None]:
+    return _DELIVERED_TO_NOBODY
+
+
 class Dispatcher:
     """Delivers each item to all subscribers of its kind, and then to all callbacks.
 
@@ -89,24 +100,27 @@ class Dispatcher:
 
         The bound item delivers itself when it is called.
         """
-        publish = self._change_publisher() if kind == "change" else self._call_publisher()
-        return partial(partial, publish)
+        if kind == "change":
+            return partial(partial, self._change_publisher())
+        if not self.calls.has_members and not self.callbacks.has("call"):
+            return _bind_to_nobody
+        return partial(partial, self._call_publisher())
 
     def _change_publisher(self) -> Callable[[Change | Gap], None]:
-        subscribers, call = self.changes.frozen(), self.callbacks.frozen("change")
+        number, call = self.changes.last_number, self.callbacks.frozen("change")
 
         def publish(change: Change | Gap) -> None:
-            subscribers.offer(change, self.callbacks.report)
+            self.changes.offer(change, self.callbacks.report, number)
             call(change)
             self._notify_waiters(change)
 
         return publish
 
     def _call_publisher(self) -> Callable[[CallEvent], None]:
-        subscribers, call = self.calls.frozen(), self.callbacks.frozen("call")
+        number, call = self.calls.last_number, self.callbacks.frozen("call")
 
         def publish(event: CallEvent) -> None:
-            subscribers.offer(event, self.callbacks.report)
+            self.calls.offer(event, self.callbacks.report, number)
             call(event)
 
         return publish

@@ -20,7 +20,6 @@ its filter (``where``) has entries of its own, for the elements that it selects.
 from __future__ import annotations
 
 import asyncio
-import itertools
 import math
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
@@ -357,41 +356,26 @@ class SubscriberSet(Generic[T]):
     has_members: bool
     """False if ``offer`` would do nothing; may be True after all subscriptions were dropped."""
 
+    last_number: int
+    """Number of the subscription that was added last; 0: there was none."""
+
     def __init__(self) -> None:
         self.has_members = False
+        self.last_number = 0
         # Subscriptions by id, in the order of their numbers, which grow from the first to the last.
         self._references: dict[int, tuple[int, ReferenceType[Subscription[T]]]] = {}
-        self._numbers = itertools.count(1)
-        self._last_number = 0
         self._sweep_at = _FIRST_SWEEP
         self._offered: tuple[tuple[int, ReferenceType[Subscription[T]]], ...] | None = ()
         self._behind: dict[int, ReferenceType[Subscription[T]]] = {}
         self._backlog = ChangeBacklog(self._subscribers_behind)
 
     def __iter__(self) -> Iterator[Subscription[T]]:
-        return self.until(math.inf)
+        references = tuple(self._references.values())
+        return iter([one for _, reference in references if (one := reference()) is not None])
 
     def __len__(self) -> int:
         """Return the number of references, those to dropped subscriptions included."""
         return len(self._references)
-
-    def until(self, number: float) -> Iterator[Subscription[T]]:
-        """Iterate over the subscriptions that were added before this number was reached."""
-        return iter(
-            [
-                subscription
-                for added, reference in tuple(self._references.values())
-                if added <= number and (subscription := reference()) is not None
-            ]
-        )
-
-    def frozen(self) -> FrozenSubscribers[T]:
-        """Return a view of the present subscribers, without any that come later.
-
-        Until all items are offered to the view, none may be offered to the set itself: subscribers
-        of both share one backlog.
-        """
-        return FrozenSubscribers(self, self._last_number)
 
     def add(self, subscription: Subscription[T]) -> None:
         """Add a subscriber."""
@@ -400,8 +384,8 @@ class SubscriberSet(Generic[T]):
         if len(self._references) >= self._sweep_at:
             self._sweep()
         self._references.pop(id(subscription), None)  # of a dropped one that had the same id
-        self._last_number = next(self._numbers)
-        self._references[id(subscription)] = (self._last_number, ref(subscription))
+        self.last_number += 1
+        self._references[id(subscription)] = (self.last_number, ref(subscription))
         self._offered = None
         self.has_members = True
         subscription.share(self._backlog, self._note_behind)
@@ -424,7 +408,9 @@ class SubscriberSet(Generic[T]):
     ) -> None:
         """Offer an item to each subscriber; report what a filter raises, and continue.
 
-        ``number``: subscriptions that were added after it was reached do not get the item.
+        ``number``: the ``last_number`` of an earlier moment: subscriptions that were added later do
+        not get the item. Until all items of that moment are offered, no later ones may be:
+        subscribers that are behind share one backlog.
         """
         offered = self._offered
         if offered is None:
@@ -485,21 +471,3 @@ class SubscriberSet(Generic[T]):
         }
         self._sweep_at = max(_FIRST_SWEEP, 2 * len(self._references))
         self.has_members = bool(self._references)
-
-
-@frozen
-class FrozenSubscribers(Generic[T]):
-    """Subscribers that a set had at one moment; later ones are left out."""
-
-    subscribers: SubscriberSet[T]
-    """The set, which may change."""
-
-    number: int
-    """Number of the last subscription that was added before that moment."""
-
-    def __iter__(self) -> Iterator[Subscription[T]]:
-        return self.subscribers.until(self.number)
-
-    def offer(self, item: T, report: Callable[[BaseException, object], None]) -> None:
-        """Offer an item to the subscribers that are still in the set."""
-        self.subscribers.offer(item, report, self.number)

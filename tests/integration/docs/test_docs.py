@@ -18,6 +18,7 @@ from support.report_days import log_day
 INSTALLS = "it installs: CI does so, from the README, in a fresh copy"
 REDIS = "it needs a Redis: tests/integration/fanout starts one"
 REAL = "it needs a real PBX"
+DOCKER = "it needs Docker: see tests/integration/deploy"
 CRM = "it needs a web server: see test_cli_webhook.py"
 NOT_RUN = {
     "README.md": {
@@ -56,7 +57,12 @@ NOT_RUN = {
     "docs/howto/crm.md": {
         "basix-ws-cti webhook https://crm.example.com/pop --event ringing --user 1001": CRM
     },
-    "docs/howto/wallboard.md": {"pip install '.[cli,web]'": INSTALLS},
+    "docs/howto/wallboard.md": {
+        "pip install '.[cli,web]'": INSTALLS,
+        "basix-ws-cti web --full-events --log calls.db": REAL,
+        "basix-ws-cti web-access password wallboard.access anna": REAL,
+        "basix-ws-cti web --full-events --password-file wallboard.access \\": REAL,
+    },
     "docs/howto/fan-out.md": {
         "pip install '.[cli,fanout]'": INSTALLS,
         "export BASIX_SERVER=bcs.brastel.com BASIX_DOMAIN=acme BASIX_TOKEN_FILE=token "
@@ -64,12 +70,33 @@ NOT_RUN = {
         "ACL SETUSER publisher on >PASSWORD ~basix ~{basix}:* +get +set +del +pexpire +eval +xadd "
         "+xrange +xrevrange +xinfo|stream": "commands of Redis: see test_redis_acl.py",
         "basix-ws-cti doctor --redis rediss://publisher@redis.example.com": REDIS,
+        "basix-ws-cti publish rediss://publisher@redis.example.com --full-events "
+        "--allow-commands": (REDIS),
+        "# Ends a call, and starts another one.": REDIS,
+        "ACL SETUSER commanding-publisher on >PASSWORD ~basix ~{basix}:* +get +set +del +pexpire "
+        "+eval +xadd +xrange +xrevrange +xinfo|stream +xread +time +rpush": (
+            "commands of Redis: see test_redis_acl.py"
+        ),
         "# Works with a Client and with a Follower.": "it needs a Redis: see test_follower_docs.py",
         "(umask 077; openssl rand -base64 32 > pseudonyms.key)": REDIS,
         "# Publishes pseudonyms.": "it needs a Redis: see test_follower_docs.py",
         "basix-ws-cti top --redis rediss://reader@redis.example.com": REDIS,
     },
-    "docs/howto/monitoring.md": {"pip install '.[cli,metrics]'": INSTALLS},
+    "docs/howto/capacity.md": {
+        "events per second = calls per hour × events per call ÷ 3600": "a formula",
+        "share of one core = events per second × processor time per event": "formulae",
+        "size of the call log = calls per day × days of --keep × 2.5 kB": "a formula",
+    },
+    "docs/howto/container.md": {
+        "docker build -t basix-ws-cti -f docs/deploy/Dockerfile .": DOCKER,
+        "cd docs/deploy": DOCKER,
+        "docker compose build": DOCKER,
+        "BASIX_SERVER=bcs.brastel.com": "a file of variables",
+    },
+    "docs/howto/monitoring.md": {
+        "pip install '.[cli,metrics]'": INSTALLS,
+        "# prometheus.yml": "configuration of Prometheus",
+    },
     "docs/howto/webhook.md": {
         "pip install '.[cli,webhook]'": INSTALLS,
         "basix-ws-cti webhook https://crm.example.com/calls --event answered --event ended "

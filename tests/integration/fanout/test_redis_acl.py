@@ -10,9 +10,9 @@ import pytest
 from support.cli_runner import run_in_process
 from support.paths import DOCS
 from support.stream_source import StreamSource
-from support.waiting import eventually
+from support.waiting import TIMEOUT, eventually
 
-from basix_ws_cti import Backoff, Client
+from basix_ws_cti import Backoff, Client, CommandTimeout
 from basix_ws_cti.fanout import Follower, Publisher
 from basix_ws_cti.simulator import Simulator
 
@@ -86,6 +86,48 @@ def test_doctor_names_each_missing_command(redis_server, user):
         findings = examine(url)
         name = command.removeprefix("+").replace("|", " ").upper()
         assert findings["permissions"]["details"][f"missing_for_{role}"] == [name]
+
+
+@pytest.mark.parametrize(
+    ("user", "roles"),
+    [
+        ("commanding-publisher", ("publish", "execute_commands")),
+        ("operator", ("read", "send_commands")),
+    ],
+)
+def test_doctor_names_each_command_that_is_missing_for_commands(redis_server, user, roles):
+    def missing(*changes):
+        details = examine(create_user(redis_server, user, *changes))["permissions"]["details"]
+        return {name for role in roles for name in details[f"missing_for_{role}"]}
+
+    assert missing() == set()
+    for command in {*commands_of(user)} - {"+eval", "+pexpire"}:
+        name = command.removeprefix("+").replace("|", " ").upper()
+        assert missing(command.replace("+", "-")) == {name}
+    assert "EVAL" in missing("-eval")
+    assert "PEXPIRE" in missing("-pexpire")
+
+
+async def test_commands_need_only_the_documented_permissions(redis_server):
+    publisher_url = create_user(redis_server, "commanding-publisher")
+    follower_url = create_user(redis_server, "operator")
+    async with Simulator(calls=False, users=5) as pbx:
+        publisher = Publisher(
+            publisher_url,
+            lambda: Client(**pbx.connect_args, full_events=True),
+            allow_commands=True,
+        )
+        task = asyncio.create_task(publisher.run())
+        await eventually(lambda: redis_server.client.exists("{basix}:commands"))
+        async with Follower(follower_url) as follower:
+            await follower.synced()
+            caller = pbx.call("0312341234", to="1001")
+            await follower.hangup(caller, confirm=True, confirm_timeout=TIMEOUT)
+            with pytest.raises(CommandTimeout):
+                await follower.hangup(caller, confirm=True, confirm_timeout=0.2)
+        task.cancel()
+        await asyncio.wait([task])
+    assert redis_server.client.execute_command("ACL", "LOG") == []
 
 
 @pytest.mark.parametrize("command", ["+exists", "+xread", "+xrange", "+xrevrange"])

@@ -637,19 +637,19 @@ async def test_skipping_merged_changes_yields_to_the_event_loop():
     assert seen == [one]
 
 
-async def test_frozen_set_has_the_subscribers_of_its_moment():
-    """A frozen set skips later subscribers and those that have left or are gone."""
+async def test_item_of_an_earlier_moment_skips_later_subscribers():
+    """It also skips those that have left or are gone."""
     subscribers = SubscriberSet()
     first, second, third, later = (subscription() for _ in range(4))
     for one in (first, second, third):
         subscribers.add(one)
-    frozen = subscribers.frozen()
+    number = subscribers.last_number
     subscribers.add(later)
     second.close()
-    assert list(frozen) == [first, second, third]
+    assert list(subscribers) == [first, second, third, later]
     del third
     gc.collect()
-    frozen.offer(added(1), None)
+    subscribers.offer(added(1), None, number)
     assert drain(first) == [added(1)]
     assert drain(later) == []
     assert second.waiting == 0

@@ -6,7 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
+from basix_ws_cti._internal.stream_defaults import DEFAULT_NAME
 from basix_ws_cti._internal.translation import _
+from basix_ws_cti.cli.help import panels
 from basix_ws_cti.cli.options import MAX_ID_DIGITS, ServerOptions
 from basix_ws_cti.cli.output import write_json
 from basix_ws_cti.cli.suggestions import unknown_name
@@ -64,6 +66,24 @@ def start_call(
             "--calling-name", metavar="NAME", help=_("Name that the ringing phones show, in ASCII.")
         ),
     ] = None,
+    redis: Annotated[
+        str | None,
+        typer.Option(
+            "--redis",
+            metavar="URL",
+            help=_("Redis server whose publisher places the call, instead of a PBX."),
+            rich_help_panel=panels.CONNECTION,
+        ),
+    ] = None,
+    redis_stream: Annotated[
+        str,
+        typer.Option(
+            "--redis-stream",
+            metavar="NAME",
+            help=_("Name of the publisher's stream in Redis."),
+            rich_help_panel=panels.CONNECTION,
+        ),
+    ] = DEFAULT_NAME,
     timeout: Annotated[
         float,
         typer.Option(
@@ -95,10 +115,18 @@ def start_call(
     if auto_answer:
         arguments["auto_answer"] = True
 
+    if group and redis is not None:
+        raise UsageError(_("--group does not work with --redis"))
+
     async def run() -> None:
-        async with HttpApi(**server.api_arguments(), timeout=timeout) as api:
-            start = api.call_group if group else api.call_user
-            uuids = await start(destination, **arguments)
+        if redis is not None:
+            uuids = await _call_through_redis(
+                redis, redis_stream, server, destination, timeout=timeout, **arguments
+            )
+        else:
+            async with HttpApi(**server.api_arguments(), timeout=timeout) as api:
+                start = api.call_group if group else api.call_user
+                uuids = await start(destination, **arguments)
         if json_output:
             write_json({"uuids": list(uuids)})
         else:
@@ -106,6 +134,21 @@ def start_call(
                 typer.echo(uuid)
 
     run_interruptible(run())
+
+
+async def _call_through_redis(
+    url: str, stream: str, server: ServerOptions, destination: str, **options: Any
+) -> tuple[str, ...]:
+    """Let the publisher of a stream start the call; return the uuids of the channels that ring."""
+    from basix_ws_cti.cli.package_errors import missing_package
+    from basix_ws_cti.cli.redis_options import redis_url
+
+    try:
+        from basix_ws_cti.fanout.follower import Follower
+    except ModuleNotFoundError as error:
+        raise missing_package(error, "fanout") from None
+    async with Follower(redis_url(url), stream=stream, ca_file=server.ca_file) as follower:
+        return await follower.api.call_user(destination, **options)
 
 
 def _parse_name(text: str, kind: str) -> dict[str, str | int]:

@@ -10,19 +10,20 @@ from basix_ws_cti.cli.channel_commands import (
     describe_channel,
     run_channel_command,
 )
-from basix_ws_cti.cli.options import ConnectionOptions
+from basix_ws_cti.cli.options import FeedSourceOptions
 
 if TYPE_CHECKING:
-    from basix_ws_cti import Channel, Client
+    from basix_ws_cti import Channel
+    from basix_ws_cti.client.commanded_feed import CommandedFeed
 
 
 def hang_up_channel(
-    uuid: ChannelArgument, connection: ConnectionOptions, options: CommandOptions
+    uuid: ChannelArgument, connection: FeedSourceOptions, options: CommandOptions
 ) -> None:
     """Hang up a channel and wait until it is gone."""
     from basix_ws_cti.client import commands
 
-    async def send(client: Client, leg: Channel) -> str:
+    async def send(client: CommandedFeed, leg: Channel) -> str:
         await client.hangup(str(leg.uuid), confirm=options.confirm, confirm_timeout=options.timeout)
         return f"{'hung up' if options.confirm else 'sent: hangup of'} {describe_channel(leg)}"
 

@@ -13,15 +13,16 @@ from basix_ws_cti.cli.channel_commands import (
     describe_channel,
     run_channel_command,
 )
-from basix_ws_cti.cli.options import ConnectionOptions
+from basix_ws_cti.cli.options import FeedSourceOptions
 
 if TYPE_CHECKING:
-    from basix_ws_cti import Channel, Client
+    from basix_ws_cti import Channel
+    from basix_ws_cti.client.commanded_feed import CommandedFeed
 
 
 def park_channel(
     uuid: ChannelArgument,
-    connection: ConnectionOptions,
+    connection: FeedSourceOptions,
     options: CommandOptions,
     *,
     park_timeout: Annotated[
@@ -38,7 +39,7 @@ def park_channel(
     from basix_ws_cti.client import commands
     from basix_ws_cti.states import Park
 
-    async def send(client: Client, leg: Channel) -> str:
+    async def send(client: CommandedFeed, leg: Channel) -> str:
         await client.park(
             str(leg.uuid), park_timeout, confirm=options.confirm, confirm_timeout=options.timeout
         )

@@ -14,6 +14,7 @@ from basix_ws_cti.cli.redis_options import RedisCaFileOption, RedisStreamOption,
 from basix_ws_cti.exceptions import UsageError
 
 if TYPE_CHECKING:
+    from basix_ws_cti.fanout.command_executor import MakeApi
     from basix_ws_cti.fanout.publisher import PublisherStatus
 
 
@@ -53,6 +54,16 @@ def publish_feed(
         ),
     ] = None,
     country_code: CountryCodeOption = DEFAULT_COUNTRY_CODE,
+    allow_commands: Annotated[
+        bool,
+        typer.Option(
+            "--allow-commands",
+            help=_(
+                "Execute the commands of readers: each program that may write to Redis can then "
+                "control calls."
+            ),
+        ),
+    ] = False,
     redis_ca_file: RedisCaFileOption = None,
 ) -> None:
     """Publish the feed to a Redis stream, until Ctrl-C."""
@@ -82,10 +93,23 @@ def publish_feed(
                 on_status=print_status,
                 with_error_texts=anonymise is None,
                 ca_file=redis_ca_file,
+                allow_commands=allow_commands,
+                make_api=_api_factory(connection) if allow_commands else None,
             )
             await publisher.run()
 
     run_interruptible(publish())
+
+
+def _api_factory(connection: ConnectionOptions) -> MakeApi | None:
+    """Return the function that opens the HTTP API; ``None``: a simulated PBX has none."""
+    if connection.simulate:
+        return None
+    from functools import partial
+
+    from basix_ws_cti import HttpApi
+
+    return partial(HttpApi, **connection.api_arguments())
 
 
 def _anonymising_options(file: Path, country_code: str) -> dict[str, Any]:

@@ -15,12 +15,13 @@ from basix_ws_cti.cli.channel_commands import (
     describe_channel,
     run_channel_command,
 )
-from basix_ws_cti.cli.options import MAX_ID_DIGITS, ConnectionOptions
+from basix_ws_cti.cli.options import MAX_ID_DIGITS, FeedSourceOptions
 from basix_ws_cti.cli.suggestions import suggest
 from basix_ws_cti.exceptions import BasixError, UsageError, printable
 
 if TYPE_CHECKING:
-    from basix_ws_cti import Channel, Client, Mirror, User
+    from basix_ws_cti import Channel, Mirror, User
+    from basix_ws_cti.client.commanded_feed import CommandedFeed
     from basix_ws_cti.client.commands import Command
     from basix_ws_cti.mirror.changes import Change
 
@@ -51,7 +52,7 @@ def transfer_channel(
             ),
         ),
     ],
-    connection: ConnectionOptions,
+    connection: FeedSourceOptions,
     options: CommandOptions,
     *,
     as_user: Annotated[
@@ -91,7 +92,7 @@ def transfer_channel(
     def build(leg: Channel, mirror: Mirror) -> Command:
         return commands.transfer(str(leg.uuid), **arguments(mirror))
 
-    async def send(client: Client, leg: Channel) -> str:
+    async def send(client: CommandedFeed, leg: Channel) -> str:
         transfer = partial(client.transfer, str(leg.uuid), **arguments(client.mirror))
         if not options.confirm:
             await transfer()
@@ -146,7 +147,7 @@ def find_user(mirror: Mirror, text: str) -> User:
 
 
 async def _transfer_and_wait(
-    client: Client, leg: Channel, transfer: Callable[[], Awaitable[None]], timeout_s: float
+    client: CommandedFeed, leg: Channel, transfer: Callable[[], Awaitable[None]], timeout_s: float
 ) -> Channel:
     """Transfer a channel and return it as it is after leaving its present state.
 

@@ -17,6 +17,7 @@ from redis.exceptions import ResponseError
 from basix_ws_cti._internal.translation import N_, _
 from basix_ws_cti.board.error_texts import error_text
 from basix_ws_cti.exceptions import RedisFeedError
+from basix_ws_cti.fanout.command_layout import CommandKeys
 from basix_ws_cti.fanout.redis_address import RedisAddress
 from basix_ws_cti.fanout.redis_connection import RedisConnection
 from basix_ws_cti.fanout.stream import check_name, leader_key
@@ -29,6 +30,9 @@ _MINIMUM_VERSION: Final = (6, 2)
 _ACL_ADVICE: Final = N_(
     "allow them with ACL SETUSER: the documentation of the fan-out has both lists of commands"
 )
+
+# Writes a list that nothing reads, and that expires at once.
+_PUSH: Final = "redis.call('RPUSH', KEYS[1], '') return redis.call('PEXPIRE', KEYS[1], 1)"
 
 # An id that no entry has.
 _LAST_ID: Final = "18446744073709551615-18446744073709551615"
@@ -159,7 +163,7 @@ class RedisExamination:
             for role, commands in _commands(self._stream).items()
         }
         publish, read = missing["publish"], missing["read"]
-        details = {"missing_for_publish": publish, "missing_for_read": read}
+        details = {f"missing_for_{role}": commands for role, commands in missing.items()}
         if not publish and not read:
             found = _("the user may publish and read")
         elif not publish:
@@ -178,7 +182,19 @@ class RedisExamination:
                 _(_ACL_ADVICE),
                 **details,
             )
-        return Finding(found=found, details=details)
+        return Finding(found=f"{found}{self._describe_commands(missing)}", details=details)
+
+    def _describe_commands(self, missing: dict[str, list[str]]) -> str:
+        """Return what to add about the commands of followers; most users have no right to them."""
+        can = [
+            text
+            for role, text in (
+                ("execute_commands", _("it may execute commands of readers")),
+                ("send_commands", _("it may send commands")),
+            )
+            if not missing[role] and not missing["publish" if "exec" in role else "read"]
+        ]
+        return "".join(f"; {text}" for text in can)
 
     async def _may(self, command: Iterable[str | int]) -> bool:
         try:
@@ -194,6 +210,8 @@ def _commands(stream: str) -> dict[str, list[tuple[str, tuple[str | int, ...]]]]
     """Return the commands of each role, with arguments that have no effect."""
     leader = leader_key(stream)
     absent = leader.replace(":leader", ":doctor")  # a key that nothing writes
+    keys = CommandKeys(stream)
+    claim, answer = keys.claim("doctor"), keys.reply("doctor")  # those of no request
     reading: list[tuple[str, tuple[str | int, ...]]] = [
         ("XRANGE", ("XRANGE", stream, "+", "-")),
         ("XREVRANGE", ("XREVRANGE", stream, "-", "+")),
@@ -213,6 +231,22 @@ def _commands(stream: str) -> dict[str, list[tuple[str, tuple[str | int, ...]]]]
             ("EXISTS", ("EXISTS", leader)),
             ("XREAD", ("XREAD", "COUNT", 1, "STREAMS", stream, _LAST_ID)),
             *reading,
+        ],
+        "execute_commands": [
+            ("TIME", ("TIME",)),
+            ("XREAD", ("XREAD", "COUNT", 1, "STREAMS", keys.requests, _LAST_ID)),
+            ("RPUSH", ("EVAL", _PUSH, 1, answer)),
+        ],
+        "send_commands": [
+            ("EXISTS", ("EXISTS", keys.announcement)),
+            ("EVAL", ("EVAL", "return 1", 1, claim)),
+            ("TIME", ("TIME",)),
+            ("XADD", ("XADD", keys.requests, "0-0", "field", "value")),
+            ("PEXPIRE", ("PEXPIRE", claim, 1)),
+            ("GET", ("GET", claim)),
+            ("SET", ("SET", claim, "x", "XX", "PX", 1)),
+            ("LPOP", ("LPOP", answer)),
+            ("BLPOP", ("BLPOP", answer, "x")),  # a time-out that is an error
         ],
     }
 
