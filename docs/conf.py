@@ -60,7 +60,7 @@ nitpick_ignore_regex = [
     (
         r"py:.*",
         (
-            r"(collections\.abc|datetime|http|pathlib|prometheus_client|random|ssl|tls|types|typing"
+            r"(collections\.abc|contextlib|datetime|http|pathlib|prometheus_client|random|ssl|tls|types|typing"
             r"|websockets|zoneinfo)\..*"
         ),
     ),

@@ -18,6 +18,7 @@ from support.report_days import log_day
 INSTALLS = "it installs: CI does so, from the README, in a fresh copy"
 REDIS = "it needs a Redis: tests/integration/fanout starts one"
 REAL = "it needs a real PBX"
+DOCKER = "it needs Docker: see tests/integration/deploy"
 CRM = "it needs a web server: see test_cli_webhook.py"
 NOT_RUN = {
     "README.md": {
@@ -56,7 +57,14 @@ NOT_RUN = {
     "docs/howto/crm.md": {
         "basix-ws-cti webhook https://crm.example.com/pop --event ringing --user 1001": CRM
     },
-    "docs/howto/wallboard.md": {"pip install '.[cli,web]'": INSTALLS},
+    "docs/howto/wallboard.md": {
+        "pip install '.[cli,web]'": INSTALLS,
+        "basix-ws-cti web --full-events --log calls.db": REAL,
+        "basix-ws-cti web-access password wallboard.access anna": REAL,
+        "basix-ws-cti web --full-events --password-file wallboard.access \\": REAL,
+        "basix-ws-cti web --full-events --limits limits.toml": REAL,
+        "uvicorn --timeout-graceful-shutdown 2 intranet:app": REAL,
+    },
     "docs/howto/fan-out.md": {
         "pip install '.[cli,fanout]'": INSTALLS,
         "export BASIX_SERVER=bcs.brastel.com BASIX_DOMAIN=acme BASIX_TOKEN_FILE=token "
@@ -76,7 +84,21 @@ NOT_RUN = {
         "# Publishes pseudonyms.": "it needs a Redis: see test_follower_docs.py",
         "basix-ws-cti top --redis rediss://reader@redis.example.com": REDIS,
     },
-    "docs/howto/monitoring.md": {"pip install '.[cli,metrics]'": INSTALLS},
+    "docs/howto/capacity.md": {
+        "events per second = calls per hour × events per call ÷ 3600": "a formula",
+        "share of one core = events per second × processor time per event": "formulae",
+        "size of the call log = calls per day × days of --keep × 2.5 kB": "a formula",
+    },
+    "docs/howto/container.md": {
+        "docker build -t basix-ws-cti -f docs/deploy/Dockerfile .": DOCKER,
+        "cd docs/deploy": DOCKER,
+        "docker compose build": DOCKER,
+        "BASIX_SERVER=bcs.brastel.com": "a file of variables",
+    },
+    "docs/howto/monitoring.md": {
+        "pip install '.[cli,metrics]'": INSTALLS,
+        "# prometheus.yml": "configuration of Prometheus",
+    },
     "docs/howto/webhook.md": {
         "pip install '.[cli,webhook]'": INSTALLS,
         "basix-ws-cti webhook https://crm.example.com/calls --event answered --event ended "

@@ -140,7 +140,7 @@ async def _call_through_redis(
     url: str, stream: str, server: ServerOptions, destination: str, **options: Any
 ) -> tuple[str, ...]:
     """Let the publisher of a stream start the call; return the uuids of the channels that ring."""
-    from basix_ws_cti.cli.missing_package import missing_package
+    from basix_ws_cti.cli.package_errors import missing_package
     from basix_ws_cti.cli.redis_options import redis_url
 
     try:
