@@ -96,6 +96,17 @@ TEXTS: dict[str, str] = {
     "choose_sort": N_("Order of agents"),
     "sound_on": N_("Sound on"),
     "sound_off": N_("Sound off"),
+    "reports": N_("Reports"),
+    # Commands
+    "actions": N_("Actions"),
+    "hangup": N_("Hang up"),
+    "park": N_("Park"),
+    "transfer": N_("Transfer"),
+    "call": N_("Call a number"),
+    "destination": N_("Number or extension"),
+    "action_done": N_("Done."),
+    "action_refused": N_("The PBX did not accept this."),
+    "action_unsent": N_("The server does not answer. Try again later."),
     # Login
     "user_name": N_("Name"),
     "password": N_("Password"),

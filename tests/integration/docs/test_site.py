@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib.metadata
+import pkgutil
 import re
 import runpy
 
+import attrs
 import pytest
 from support.browser import open_browser
 from support.built_site import build_site
@@ -65,6 +67,27 @@ def test_every_entry_of_the_reference_has_a_description(reference):
 def test_every_public_class_and_function_has_an_entry(reference):
     listed = {name for page in reference.values() for _, name, _ in entries(page)}
     assert {f"basix_ws_cti.{name}" for name in basix_ws_cti.__all__} <= listed
+
+
+# The model behind the simulator. The page lists the operations of ``Simulator`` instead.
+UNLISTED = {"basix_ws_cti.simulator.Pbx"}
+
+
+def test_every_field_of_every_listed_class_has_a_description(reference):
+    """Each field has an entry, which shows its type, or the class's text explains it."""
+    listed = {name: kind for page in reference.values() for kind, name, _ in entries(page)}
+    classes = {name: pkgutil.resolve_name(name) for name, kind in listed.items() if kind == "class"}
+    missing = [
+        f"{name}.{one.name}"
+        for name, value in classes.items()
+        if attrs.has(value) and name not in UNLISTED
+        for one in attrs.fields(value)
+        if not one.name.startswith("_")
+        and f"{name}.{one.name}" not in listed
+        and f"``{one.name}``" not in (value.__doc__ or "")
+    ]
+    assert len(classes) > 100
+    assert not missing
 
 
 def described_parameters(page, name):

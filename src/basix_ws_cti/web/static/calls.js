@@ -1,6 +1,7 @@
 // Calls in progress, with their phases as a timeline, and parked calls.
 
 import { html } from "./vendor/preact-htm.js";
+import { CallActions } from "./actions.js";
 import { plain } from "./format.js";
 import { Elapsed, LevelBadge, levelClass, Memo, Name, TimeText } from "./parts.js";
 import { t } from "./texts.js";
@@ -21,13 +22,13 @@ export function CallList({ board, places }) {
     <ul class="rows">
       ${shown.map((key, index) => key === null
         ? html`<li class="call gone" key=${`place-${index}`} aria-hidden="true"></li>`
-        : html`<${CallRow} key=${key} call=${doc.calls[key]} clock=${board.clock} queue=${doc.queues[doc.calls[key].queue]?.name} />`)}
+        : html`<${CallRow} key=${key} call=${doc.calls[key]} clock=${board.clock} queue=${doc.queues[doc.calls[key].queue]?.name} isOn=${board.canAct} />`)}
     </ul>
   </section>`;
 }
 
 class CallRow extends Memo {
-  render({ call, clock, queue }) {
+  render({ call, clock, queue, isOn }) {
     const last = call.phases[call.phases.length - 1];
     return html`<li class="call${levelClass(call.level)}">
       <div class="call-ends">
@@ -37,6 +38,7 @@ class CallRow extends Memo {
       <div class="call-now"><${Name} text=${last?.text} /><${LevelBadge} level=${call.level} /></div>
       <${Timeline} call=${call} clock=${clock} />
       <${Elapsed} since=${call.started} clock=${clock} />
+      ${call.channel ? html`<${CallActions} channel=${call.channel} isOn=${isOn} subject=${call.caller} title=${t("actions")} />` : null}
     </li>`;
   }
 }

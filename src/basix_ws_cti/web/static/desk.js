@@ -40,24 +40,25 @@ export function TopBar({ board }) {
     <span class="clock"><${TimeText} clock=${clock} format=${(now) => timeOfDay(now, doc.zone)} /></span>
     <span class="spacer"></span>
     <nav aria-label=${t("view")}>
-      <${Choice} name="mode" values=${{ desk: t("view_desk"), tv: t("view_tv"), phone: t("view_phone") }} value=${settings.mode} />
-      <${Choice} name="lang" values=${{ en: "English", ja: "日本語" }} value=${settings.lang} />
-      <${Choice} name="theme" values=${{ light: t("theme_light"), dark: t("theme_dark") }} value=${document.documentElement.dataset.theme} />
-      <${Choice} name="sort" values=${{ name: t("sort_name"), state: t("sort_state"), longest: t("sort_longest") }} value=${settings.sort} />
+      <${Choice} board=${board} name="mode" values=${{ desk: t("view_desk"), tv: t("view_tv"), phone: t("view_phone") }} value=${settings.mode} />
+      <${Choice} board=${board} name="lang" values=${{ en: "English", ja: "日本語" }} value=${settings.lang} />
+      <${Choice} board=${board} name="theme" values=${{ light: t("theme_light"), dark: t("theme_dark") }} value=${document.documentElement.dataset.theme} />
+      <${Choice} board=${board} name="sort" values=${{ name: t("sort_name"), state: t("sort_state"), longest: t("sort_longest") }} value=${settings.sort} />
       <button type="button" aria-pressed=${settings.sounds.length > 0} onClick=${() => board.go({ sound: settings.sounds.length ? null : ["alarm"] })}>
         ${settings.sounds.length ? t("sound_on") : t("sound_off")}
       </button>
+      ${board.doc.report ? html`<a class="button" href="./report">${t("reports")}</a>` : null}
       ${board.logout ? html`<button type="button" onClick=${board.logout}>${t("log_out")}</button>` : null}
     </nav>
   </header>`;
+}
 
-  function Choice({ name, values, value }) {
-    return html`<label class="choice"><span class="hidden">${t(`choose_${name}`)}</span>
-      <select value=${value} onChange=${(event) => board.go({ [name]: event.target.value })}>
-        ${Object.entries(values).map(([one, text]) => html`<option key=${one} value=${one} selected=${one === value}>${text}</option>`)}
-      </select>
-    </label>`;
-  }
+function Choice({ board, name, values, value }) {
+  return html`<label class="choice"><span class="hidden">${t(`choose_${name}`)}</span>
+    <select value=${value} onChange=${(event) => board.go({ [name]: event.target.value })}>
+      ${Object.entries(values).map(([one, text]) => html`<option key=${one} value=${one} selected=${one === value}>${text}</option>`)}
+    </select>
+  </label>`;
 }
 
 export function Foot({ board }) {

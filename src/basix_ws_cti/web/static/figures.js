@@ -133,8 +133,14 @@ export function queuesByName(doc) {
   return byName(Object.entries(doc.queues).map(([key, queue]) => ({ key, ...queue })));
 }
 
+const collators = new Map();
+
 export function byName(rows) {
-  const compare = new Intl.Collator(document.documentElement.lang, { numeric: true }).compare;
+  const { lang } = document.documentElement;
+  if (!collators.has(lang)) {
+    collators.set(lang, new Intl.Collator(lang, { numeric: true }));
+  }
+  const { compare } = collators.get(lang);
   return rows.sort((one, other) => compare(one.name, other.name) || compare(one.key, other.key));
 }
 

@@ -28,6 +28,7 @@ class Wallboard {
     this.places = new Places();
     this.sounds = new Sounds();
     this.needsLogin = false;
+    this.textsOf = null; // language of the texts
     this.lateSince = null; // PBX time of the first late frame
     this.wall = Date.now() - performance.now();
     this.openStream();
@@ -64,6 +65,7 @@ class Wallboard {
     for (;;) {
       try {
         await loadTexts(this.settings.lang);
+        this.textsOf = this.settings.lang;
         return;
       } catch {
         await new Promise((resolve) => setTimeout(resolve, 1000));
@@ -176,6 +178,8 @@ class Wallboard {
       settings: this.settings,
       feed: doc.feed,
       stale: stale && { since: moment(stale.time, now, doc.zone), reason: stale.reason },
+      canAct: doc.commands && stale === null,
+      logout: this.stream.account ? () => this.logout() : null,
       go: (changes) => this.go(changes),
     };
   }
@@ -203,13 +207,14 @@ class Wallboard {
     if (!board.doc.feed.live && !board.doc.feed.was_live) {
       return html`<${Empty} text=${board.feed.text} board=${board} />`;
     }
+    // The key makes new elements for another language: rows that stay the same are not drawn again.
     switch (this.settings.mode) {
       case "tv":
-        return html`<${Tv} board=${board} rotation=${this.rotation} />`;
+        return html`<${Tv} key=${this.textsOf} board=${board} rotation=${this.rotation} />`;
       case "phone":
-        return html`<${Phone} board=${board} places=${this.places} />`;
+        return html`<${Phone} key=${this.textsOf} board=${board} places=${this.places} />`;
       default:
-        return html`<${Desk} board=${board} places=${this.places} />`;
+        return html`<${Desk} key=${this.textsOf} board=${board} places=${this.places} />`;
     }
   }
 }

@@ -25,6 +25,7 @@ export class Stream {
     this.failures = 0;
     this.retryAt = null;
     this.pollAt = null;
+    this.account = null; // name that the browser has logged in with
     this.request = null; // {controller, started} of a request in progress
   }
 
@@ -136,6 +137,7 @@ export class Stream {
     } else if (answer === null) {
       this.fail();
     } else if (answer !== undefined) {
+      this.account = readName(answer);
       this.open();
     }
   }
@@ -175,5 +177,14 @@ export class Stream {
     }
     this.request = null;
     return result;
+  }
+}
+
+// Return the name of the account in an answer of ./status, or null.
+function readName(answer) {
+  try {
+    return JSON.parse(answer).name ?? null;
+  } catch {
+    return null;
   }
 }
