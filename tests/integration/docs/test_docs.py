@@ -65,6 +65,8 @@ NOT_RUN = {
         "basix-ws-cti web --full-events --log calls.db": REAL,
         "basix-ws-cti web-access password wallboard.access anna": REAL,
         "basix-ws-cti web --full-events --password-file wallboard.access \\": REAL,
+        "basix-ws-cti web --full-events --limits limits.toml": REAL,
+        "uvicorn --timeout-graceful-shutdown 2 intranet:app": REAL,
     },
     "docs/howto/fan-out.md": {
         "pip install '.[cli,fanout]'": INSTALLS,
