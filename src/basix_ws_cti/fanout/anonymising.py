@@ -26,8 +26,8 @@ MIN_KEY_BYTES = 16
 class AnonymisingConnector:
     """``connector`` for a ``Client`` whose mirror, calls and messages have pseudonyms.
 
-    - ``key``: at least 16 random bytes, to be kept secret. The same key gives the same pseudonyms, in
-      each process and after each restart. Who has it can test guesses of names and numbers.
+    - ``key``: at least 16 random bytes, to be kept secret. The same key gives the same pseudonyms,
+      in each process and after each restart. Who has it can test guesses of names and numbers.
     - ``country_code``: country code of telephone numbers in national form.
 
     Ids, times, states and the names of fields are kept, as ``Anonymiser`` does. Commands that take

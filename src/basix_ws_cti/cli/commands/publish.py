@@ -82,9 +82,7 @@ def publish_feed(
         )
     if allow_commands and anonymise is not None:
         raise UsageError(
-            _(
-                "--allow-commands does not work with --anonymise: readers would call invented numbers"
-            )
+            _("--allow-commands does not work with --anonymise: readers would call wrong numbers")
         )
     url = redis_url(redis)
     options = {} if anonymise is None else _anonymising_options(anonymise, country_code)
