@@ -29,7 +29,9 @@ NIGHTLY_TIMEOUT = 3600
 # Programs that tests need, by marker.
 PROGRAMS = {
     "browser": "chromium",
+    "caddy": "caddy",
     "erl": "escript",
+    "nginx": "nginx",
     "postgres": "initdb",
     "promtool": "promtool",
     "redis": "redis-server",

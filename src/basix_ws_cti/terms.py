@@ -228,7 +228,9 @@ class Regex:
     """Value of ``{bert,regex,Source,Options}``: inert data, which is never compiled."""
 
     source: Any
+    """Pattern, as the peer sent it: a decoded term."""
     options: Any
+    """Options, as the peer sent them: a decoded term."""
 
 
 def decode(frame: bytes | bytearray | memoryview, limits: Limits = DEFAULT_LIMITS) -> Any:

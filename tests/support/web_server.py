@@ -24,14 +24,15 @@ class BrowserStream:
 
     async def frames(self):
         """Yield id, event and content of each event until the stream ends."""
-        text = ""
+        data = b""
         while size := int((await self.reader.readline()).strip() or b"0", 16):
-            text += (await self.reader.readexactly(size)).decode()
+            data += await self.reader.readexactly(size)
             await self.reader.readexactly(2)
-            end = text.rfind("\n\n") + 2
-            for frame in parse_frames(text[:end]) if end > 1 else ():
-                yield frame
-            text = text[end:] if end > 1 else text
+            complete, separator, rest = data.rpartition(b"\n\n")
+            if separator:
+                data = rest
+                for frame in parse_frames(complete + separator):
+                    yield frame
 
     async def wait_for_end(self):
         """Read until the server ends the response or the connection."""
@@ -55,10 +56,10 @@ async def serve(app, **options):
 
 
 @contextlib.asynccontextmanager
-async def open_stream(port, path="/stream", headers=()):
+async def open_stream(port, path="/stream", headers=(), ssl=None):
     """Open a stream; the connection is closed at the end of the block."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    lines = [f"GET {path} HTTP/1.1", f"Host: 127.0.0.1:{port}", *headers]
+    reader, writer = await asyncio.open_connection("localhost", port, ssl=ssl)
+    lines = [f"GET {path} HTTP/1.1", f"Host: localhost:{port}", *headers]
     writer.write("\r\n".join([*lines, "", ""]).encode())
     stream = BrowserStream(reader, writer)
     try:

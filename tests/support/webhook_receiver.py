@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 import json
 import time
 from datetime import UTC, datetime, timedelta
@@ -107,7 +108,7 @@ class WebhookReceiver:
 
     async def _respond(self, request, writer):
         self.requests.append(request)
-        if asyncio.iscoroutinefunction(self.answer):
+        if inspect.iscoroutinefunction(self.answer):
             answer = await self.answer(request, writer)
         else:
             answer = self.answer(request)

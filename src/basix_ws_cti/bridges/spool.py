@@ -176,10 +176,15 @@ class Spool:
         self._max_age = max_age
         self._clock = clock
         self._connection = self._open()
-        self._waiting = self._count("events")
-        self._dead = self._count("dead_letters")
-        self._connection.execute("BEGIN IMMEDIATE")
-        self.commit()
+        try:
+            # In a transaction: a webhook may change the file at the same time.
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._waiting = self._count("events")
+            self._dead = self._count("dead_letters")
+            self.commit()
+        except BaseException:
+            self._connection.close()
+            raise
 
     def _open(self) -> sqlite3.Connection:
         # For its owner only: events have names and numbers.

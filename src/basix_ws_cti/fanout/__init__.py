@@ -1,7 +1,8 @@
 """One feed for many machines, over a stream of a Redis or Valkey server.
 
-- ``publisher``: ``Publisher``, which appends the feed of a client; ``term``, ``lease``,
-  ``client_feed``, ``journal``, ``stream_writer``, ``stream_tail`` and ``stream_state``: its parts.
+- ``publisher``: ``Publisher``, which appends the feed of a client; ``participation``, ``term``,
+  ``lease``, ``client_feed``, ``journal``, ``stream_writer``, ``stream_tail`` and
+  ``stream_state``: its parts.
 - ``follower``: ``Follower``, which reads the feed; ``follow_loop``: its connections;
   ``entry_player``: entries applied to a session.
 - ``anonymising``: ``AnonymisingConnector``, which replaces personal data.

@@ -39,7 +39,8 @@ from basix_ws_cti.session.status import ClientState, Stopped
 from .client_feed import ClientFeed
 from .command_executor import CommandExecutor, MakeApi
 from .journal import MAX_ITEMS, Journal
-from .lease import READY, RENEW_INTERVAL, REPLY_TIMEOUT, TTL, Lease
+from .lease import READY, RENEW_INTERVAL, REPLY_TIMEOUT, Lease
+from .participation import Participation
 from .redis_address import RedisAddress
 from .redis_connection import RedisConnection
 from .stream import NO_ENTRY, check_name, leader_key, standby_key
@@ -65,23 +66,12 @@ _RENEW_AGAIN: Final = 0.1
 # lasts, so that it is not a lease of its own that it cannot renew any more.
 _PLACE_GRACE: Final = 3.0
 
-# Seconds for which somebody must have led without an event of the PBX until this publisher relies
-# on the leader for what happened before it connected. Longer than a lease lasts: a leader that was
-# stopped at the beginning cannot have renewed it. An event that both have received is a quicker
-# proof.
-_OVERLAP: Final = TTL + 1.0
-
 # Seconds after an outage of Redis for which a publisher that has missed something does not lead.
 # The last leader, which has missed nothing, asks for its lease again in this time.
 _PRECEDENCE: Final = 2.0
 
 # Seconds without the state of the PBX after which a leader hands over to a standby that has it.
 _UNSYNCED_TIME: Final = 1.0
-
-# Seconds for which a standby keeps an item that it does not find in the stream while somebody
-# leads. If the leader could not append it for so long, the comparison of the states at the takeover
-# shows a difference, and a gap is reported.
-_JOURNAL_TIME: Final = 60.0
 
 # Seconds for the entry with which a leader reports its end.
 _END_TIMEOUT: Final = 1.0
@@ -172,7 +162,7 @@ class Publisher:
         self._snapshot_interval = max_entries // _SNAPSHOT_SHARE
         self._news = asyncio.Event()
         self._stats = TermStats()
-        self._participation: _Participation | None = None
+        self._participation: Participation | None = None
         self._role: Role = "cold"
         self._problem: RedisFeedError | None = None
         self._status: PublisherStatus | None = None  # the last one that was reported
@@ -232,7 +222,7 @@ class Publisher:
         journal = Journal(time.monotonic, max_items=self._max_pending)
         tail = StreamTail(self._connection, self._stream, journal)
         feed = ClientFeed(client, journal, self._news.set, with_error_texts=self._with_error_texts)
-        participation = _Participation(client, journal, tail, feed)
+        participation = Participation(client, journal, tail, feed)
         client.on_state(lambda _: self._set())
         with contextlib.suppress(RedisFeedError):  # else the first turn reports it
             await participation.tail.catch_up()
@@ -254,7 +244,7 @@ class Publisher:
         finally:
             self._participation = None
 
-    async def _take_turn(self, own: _Participation) -> bool:
+    async def _take_turn(self, own: Participation) -> bool:
         """Lead if nobody else does, else follow; return False if the place is taken."""
         own.note_restart()
         if own.client.is_synced and await self._may_lead(own):
@@ -267,7 +257,7 @@ class Publisher:
         await own.tail.catch_up()
         return True
 
-    async def _may_lead(self, own: _Participation) -> bool:
+    async def _may_lead(self, own: Participation) -> bool:
         """Return True unless somebody leads, or should do so because this one misses something."""
         if own.covers or own.tail.last == NO_ENTRY:
             return True
@@ -290,7 +280,7 @@ class Publisher:
             self._refused_since = now
         return self._refused_since is None or now - self._refused_since < _PLACE_GRACE
 
-    async def _lead(self, own: _Participation) -> None:
+    async def _lead(self, own: Participation) -> None:
         """Publish until the lease is lost, the client stops, or a standby goes on."""
         self._set(role="leader")
         parts = TermParts(
@@ -395,48 +385,6 @@ class Publisher:
         self._status = status
         if self._on_status is not None:
             self._on_status(status)
-
-
-class _Participation:
-    """Connection to the PBX of a publisher that is no longer cold, with journal and stream."""
-
-    def __init__(
-        self, client: Client, journal: Journal, tail: StreamTail, feed: ClientFeed
-    ) -> None:
-        self.client = client
-        self.journal = journal
-        self.tail = tail
-        self.feed = feed
-        self.covers = False
-        """True if the journal has everything that the stream may lack."""
-        self._restarts = 0
-        self._breaks = tail.breaks
-        self._started = time.monotonic()
-
-    def note_restart(self) -> None:
-        """Notice that the journal has started anew, or that entries of the stream are gone."""
-        if self._breaks != self.tail.breaks:
-            self._breaks = self.tail.breaks
-            self._started = time.monotonic()
-            self.covers = self.journal.has_matched = False
-        if self.journal.has_overflowed:
-            self.journal.clear()
-        elif self._restarts == self.feed.restarts:
-            self.covers = self.covers or self.journal.has_matched
-            return
-        self._restarts = self.feed.restarts
-        self._started = time.monotonic()
-        self.covers = False
-        self.tail.match_after = self.tail.last
-
-    def note_vacancy(self) -> None:
-        """Notice that nobody leads, as far as it is known."""
-        self._started = time.monotonic()
-
-    def note_leader(self) -> None:
-        """Notice that another publisher leads, which has appended what came before the journal."""
-        self.covers = self.covers or time.monotonic() - self._started > _OVERLAP
-        self.journal.drop_older(_JOURNAL_TIME)
 
 
 def _check_count(name: str, value: object) -> None:

@@ -39,7 +39,7 @@ class StreamTail:
         self.snapshot: EntryId = NO_ENTRY
         """Id of the first entry of the newest complete snapshot; ``NO_ENTRY``: there is none."""
         self.match_after: EntryId = NO_ENTRY
-        """Entries up to this one are older than the journal."""
+        """Entries up to this one are older than the journal, or were matched already."""
         self.breaks: int = 0
         """Number of times that the stream was not the continuation of what was read: it was
         deleted, or replaced by an older one."""
@@ -50,15 +50,23 @@ class StreamTail:
         ``last``: newest entry that is known to be in the stream; its absence counts as a break.
         """
         self._is_positioned = False
+        # What was read is read a second time from the snapshot on, and must not be matched again.
+        self.match_after = max(self.match_after, self.last, last)
         self.last = last
 
     async def catch_up(self) -> None:
-        """Read to the end of the stream. Raises ``RedisFeedError``."""
+        """Read to the end of the stream. Raises ``RedisFeedError``.
+
+        If an entry after the newest snapshot is missing, the rest is skipped: the state is
+        incomplete until the next snapshot.
+        """
+        attempts = 0
         while True:
             if not self._is_positioned:
-                await self._find_snapshot()
+                await self._find_snapshot(is_readable=attempts < 2)
             page = await self._read_page()
             if page is None:  # the last entry is gone, or the next one does not follow it
+                attempts += 1
                 self.breaks += 1
                 self.reset(NO_ENTRY)
                 continue
@@ -71,8 +79,8 @@ class StreamTail:
         self._apply(entry)
         self.last = entry_id
 
-    async def _find_snapshot(self) -> None:
-        """Move to the entry before the newest snapshot, or to the end if there is none."""
+    async def _find_snapshot(self, *, is_readable: bool) -> None:
+        """Move to the start of the newest snapshot, or to the end if there is none to read."""
         if self.last != NO_ENTRY and not await self._entries_at(self.last):
             self.breaks += 1
         self.state.reset()
@@ -84,6 +92,9 @@ class StreamTail:
         newest = _parse(answer[0])
         self.last = EntryId.parse(answer[0][0])
         if newest is None or newest.snapshot == NO_ENTRY:
+            return
+        if not is_readable:
+            self.last_at, self.snapshot = newest.at, newest.snapshot
             return
         answer = await self._entries_at(newest.snapshot)
         first = _parse(answer[0]) if answer else None

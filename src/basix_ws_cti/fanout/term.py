@@ -9,7 +9,6 @@ journal as they arrive, and a snapshot from time to time.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable
@@ -151,7 +150,7 @@ class Term:
         self._unconfirmed = NO_ENTRY, NO_ENTRY
         self._since_snapshot = 0
         self._stream_ended_at: int | None = None  # time of the entry before the marker
-        self._began = 0.0  # time of the event loop at the marker
+        self._began = 0.0  # monotonic time of the marker
         self._comparisons = 0
         self._follows_tail = True  # until the states were compared
         self._taken: list[Entry] = []  # out of the journal, and not known to be appended
@@ -159,8 +158,10 @@ class Term:
     async def run(self) -> NoReturn:
         """Publish until the term ends, which raises ``TermEnded``."""
         while True:
-            with contextlib.suppress(_StreamReplaced):
+            try:
                 await self._publish_epoch()
+            except _StreamReplaced as error:
+                _logger.warning("fan-out: stream replaced: newest entry %s", error.newest)
 
     async def _publish_epoch(self) -> NoReturn:
         try:
@@ -194,8 +195,7 @@ class Term:
         parts.feed.is_leading = False
         parts.journal.restore(self._taken)
         self._taken = []
-        parts.tail.reset(self._last)
-        parts.tail.match_after = self._last
+        parts.tail.reset(max(self._last, parts.tail.last))
 
     # -- the beginning of an epoch ----------------------------------------------------
 
@@ -367,7 +367,6 @@ class Term:
             if newest.epoch > self._epoch:
                 _logger.warning("fan-out: deposed by epoch %d", newest.epoch)
                 raise TermEnded("deposed")
-            _logger.warning("fan-out: the stream was replaced; its newest entry is %s", newest)
             raise _StreamReplaced(newest)
         self._snapshot = snapshot
         self._note_appended(new)

@@ -11,5 +11,6 @@ Needs the extra ``web``.
 """
 
 from .app import WebApp, create_app
+from .limit_set import LimitSet
 
-__all__ = ["WebApp", "create_app"]
+__all__ = ["LimitSet", "WebApp", "create_app"]

@@ -7,6 +7,7 @@ somebody looks at them; without events once a second, because a level changes as
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -132,18 +133,25 @@ class Wallboard:
         self._news.set()
 
     async def _draw(self) -> None:
+        try:
+            while True:
+                await self._draw_once()
+        except Exception:
+            # Heartbeats would make the pages believe that their values are current.
+            self.end_streams()
+            raise
+
+    async def _draw_once(self) -> None:
+        """Wait until there is something to draw, draw it, and pause."""
         clock = asyncio.get_running_loop().time
-        while True:
-            try:
-                async with asyncio.timeout(IDLE_INTERVAL):
-                    await self._news.wait()
-            except TimeoutError:
-                pass
-            self._news.clear()
-            started = clock()
-            self.draw()
-            # A board that takes long to build leaves as much time to everything else.
-            await asyncio.sleep(max(FRAME_INTERVAL, clock() - started))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(IDLE_INTERVAL):
+                await self._news.wait()
+        self._news.clear()
+        started = clock()
+        self.draw()
+        # A board that takes long to build leaves as much time to everything else.
+        await asyncio.sleep(max(FRAME_INTERVAL, clock() - started))
 
     async def _beat(self) -> None:
         while True:
@@ -159,13 +167,18 @@ class Wallboard:
         return to_milliseconds(to_microseconds(self.source.now()) + self.model.clock_offset)
 
     def view(self, key: ViewKey) -> View | None:
-        """Return a view, with its present document; ``None`` if there are too many views."""
+        """Return a view, with its present document.
+
+        ``None``: there are too many views, or the streams have been ended.
+        """
+        if self._is_closing:
+            return None
         now = asyncio.get_running_loop().time()
         view = self._views.get(key)
         if view is not None:
             view.used_at = now
             return view
-        if self._is_closing or (len(self._views) >= MAX_VIEWS and not self._drop_unused(now)):
+        if len(self._views) >= MAX_VIEWS and not self._drop_unused(now):
             return None
         view = self._views[key] = View(key, DocumentBuilder(key), now)
         view.show(self._document(view, self._moment()), self.time())

@@ -186,7 +186,7 @@ def full_disk(tmp_path):
 
 async def test_full_disk_delays_events_and_loses_none(full_disk):
     is_large = False
-    calls = [f"c{number}" for number in range(300)]
+    calls = [f"c{number}" for number in range(150)]
     async with (
         WebhookReceiver(lambda one: 204 if one.call != "c0" or is_large else 503) as receiver,
         sending(receiver.url, full_disk / "hook.db") as (webhook, source, _),

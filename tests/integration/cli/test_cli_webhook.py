@@ -226,6 +226,29 @@ async def test_full_spool_drops_the_oldest_and_ends_with_1(tmp_path):
 
 
 @pytest.mark.slow
+async def test_first_refusal_is_reported_at_once(tmp_path):
+    """The next line about the state is due after an hour."""
+    with Simulator(calls=False, speed=0.001) as pbx:
+        async with WebhookReceiver(lambda _: 404) as receiver:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "basix_ws_cti", "webhook", receiver.url),
+                *("--spool", str(tmp_path / "hook.db"), "--event", "ended"),
+                env=environment(**SECRETS, **connection_environment(pbx)),
+                stderr=subprocess.PIPE,
+            )
+            await eventually(lambda: pbx.connections)
+            pbx.hangup(pbx.call("0312341234", to="1001"))
+            async with asyncio.timeout(TIMEOUT):
+                while b" dead letter" not in (line := await process.stderr.readline()):
+                    pass
+            process.send_signal(signal.SIGINT)
+            await process.communicate()
+    assert (
+        line == b"basix-ws-cti: 0 events delivered, 1 dead letter, last failure: HTTP 404; live\n"
+    )
+
+
+@pytest.mark.slow
 async def test_events_that_still_wait_at_the_end_of_a_recording_give_exit_code_1(day, tmp_path):
     path, events = day
     async with WebhookReceiver(lambda _: 503) as receiver:

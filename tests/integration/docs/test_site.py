@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib.metadata
+import pkgutil
 import re
 import runpy
 
+import attrs
 import pytest
 from support.browser import open_browser
 from support.built_site import build_site
@@ -67,6 +69,28 @@ def test_every_public_class_and_function_has_an_entry(reference):
     assert {f"basix_ws_cti.{name}" for name in basix_ws_cti.__all__} <= listed
 
 
+# Classes whose fields are not for users: the model behind the simulator, whose operations are those
+# of ``Simulator``, and the result of ``create_app``, which is called or entered only.
+UNLISTED = {"basix_ws_cti.simulator.Pbx", "basix_ws_cti.web.WebApp"}
+
+
+def test_every_field_of_every_listed_class_has_a_description(reference):
+    """Each field has an entry, which shows its type, or the class's text explains it."""
+    listed = {name: kind for page in reference.values() for kind, name, _ in entries(page)}
+    classes = {name: pkgutil.resolve_name(name) for name, kind in listed.items() if kind == "class"}
+    missing = [
+        f"{name}.{one.name}"
+        for name, value in classes.items()
+        if attrs.has(value) and name not in UNLISTED
+        for one in attrs.fields(value)
+        if not one.name.startswith("_")
+        and f"{name}.{one.name}" not in listed
+        and f"``{one.name}``" not in (value.__doc__ or "")
+    ]
+    assert len(classes) > 100
+    assert not missing
+
+
 def described_parameters(page, name):
     """Return the parameters that the description of a class lists, and their types and defaults."""
     entry = page.find(id=f"basix_ws_cti.{name}").find_parent("dl")
@@ -122,14 +146,12 @@ def test_card_is_named_where_the_address_of_the_site_is_known(monkeypatch, addre
         ("パーク保留", "ja/tutorial.html"),
     ],
 )
-async def test_search_finds_pages(site, words, expected):
+async def test_search_finds_page(site, words, expected):
     async with open_browser() as browser:
         page = await browser.new_page()
         await page.goto(f"{(site / 'search.html').as_uri()}?q={words}")
-        await page.locator("#search-results ul.search li").first.wait_for()
-        links = page.locator("#search-results ul.search a")
-        found = {await one.get_attribute("href") for one in await links.all()}
-        assert expected in {link.partition("?")[0].partition("#")[0] for link in found}
+        # Results appear one after another.
+        await page.locator(f'#search-results ul.search a[href^="{expected}"]').first.wait_for()
 
 
 @pytest.mark.browser

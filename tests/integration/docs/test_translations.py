@@ -50,6 +50,8 @@ EXPECTED = (
     "howto/call-log.md",
     "howto/reports.md",
     "howto/service.md",
+    "howto/wallboard.md",
+    "howto/wallboard-screens.md",
 )
 
 

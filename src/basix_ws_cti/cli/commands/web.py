@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
 import re
 import socket
 from pathlib import Path
@@ -190,6 +191,9 @@ def serve_wallboard(
     if server.password_file is not None:
         with file_access("read", server.password_file):
             AccessFile.read(server.password_file)
+    if server.allow_commands:
+        # An audit log that depends on --log-level would be none.
+        logging.getLogger("basix_ws_cti.web.commands").setLevel(logging.INFO)
     zone = _zone(timezone)
     limit_set = LimitSet(limits.board_limits())
     if limit_file is not None:

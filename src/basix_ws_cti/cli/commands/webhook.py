@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 # Seconds between two checks whether a problem has appeared or ended.
 _CHECK_INTERVAL = 1.0
 
+# Seconds between two reports of new dead letters: a web server may refuse every event.
+_LETTERS_INTERVAL = 60.0
+
 
 @frozen(kw_only=True)
 class SelectionOptions:
@@ -394,11 +397,15 @@ async def _report_status(webhook: Webhook, source: Source, interval: float) -> N
     from basix_ws_cti.cli.output import report
 
     clock = asyncio.get_running_loop().time
-    due, was_healthy = clock() + interval, True
+    due = clock() + interval
+    letters_due, letters = clock(), webhook.health.dead_letters
+    was_healthy = True
     while True:
         await asyncio.sleep(min(due - clock(), _CHECK_INTERVAL))
         health = webhook.health
         is_healthy = health.is_receiver_available and health.spool_problem is None
-        if clock() >= due or is_healthy != was_healthy:
+        has_refused = health.dead_letters > letters and clock() >= letters_due
+        if clock() >= due or is_healthy != was_healthy or has_refused:
             report(f"{describe_status(webhook)}; {describe_state(source.state)}")
             due, was_healthy = clock() + interval, is_healthy
+            letters_due, letters = clock() + _LETTERS_INTERVAL, health.dead_letters

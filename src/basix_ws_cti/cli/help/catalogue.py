@@ -574,8 +574,8 @@ COMMANDS: dict[str, CommandTexts] = {
         summary=_("Add a display link, which shows the wallboard without a login."),
         details=_(
             "Prints the end of the address, which is not stored: put it behind the address of the "
-            "wallboard. The link is for reading, and does not expire. Whoever has it may read: "
-            "treat it like a password."
+            "wallboard. The link is for reading, and does not expire. Everybody who has it may "
+            "read: treat it like a password."
         ),
         examples=(
             Example(

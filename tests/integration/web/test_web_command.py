@@ -1,0 +1,142 @@
+"""The command ``web`` and ``web-access`` as processes."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import time
+
+import httpx2
+import pytest
+from support.cli_runner import assert_clean_stderr, run_in_process, start
+from support.waiting import wait_until
+
+pytestmark = pytest.mark.slow
+
+
+def wait_for_address(process):
+    """Return the address that a server prints."""
+    line = process.stderr.readline()
+    return re.search(r"wallboard: (http://\S+)", line)[1]
+
+
+@pytest.mark.timing
+def test_the_first_page_is_there_within_a_second_of_the_address():
+    with start("web", "--simulate", "--listen", "127.0.0.1:0") as process:
+        try:
+            url = wait_for_address(process)
+            started = time.monotonic()
+            with httpx2.Client(base_url=url) as http:
+                page = http.get("./")
+                names = re.findall(r'(?:src|href)="(static/[^"]+)"', page.text)
+                answers = [page, http.get("texts"), *(http.get(name) for name in names)]
+                assert all(answer.status_code == 200 for answer in answers)
+                sizes = [int(answer.headers["content-length"]) for answer in answers]
+                assert time.monotonic() - started < 3
+                assert sum(sizes) < 150_000
+                state = http.get("state").json()
+                assert state["feed"]["state"] in {"live", "connecting"}
+        finally:
+            process.send_signal(signal.SIGTERM)
+            out, err = process.communicate()
+    assert process.returncode == 130
+    assert (out, err) == ("", "")
+
+
+@pytest.mark.timing
+def test_sigterm_ends_the_command_with_open_streams():
+    with start("web", "--simulate", "--listen", "127.0.0.1:0") as process:
+        try:
+            url = wait_for_address(process)
+            with httpx2.Client(base_url=url, timeout=30) as http:
+                streams = [http.stream("GET", "stream") for _ in range(20)]
+                answers = [stream.__enter__() for stream in streams]
+                assert all(answer.status_code == 200 for answer in answers)
+                started = time.monotonic()
+                process.send_signal(signal.SIGTERM)
+                process.wait(30)
+                assert time.monotonic() - started < 3 * 2
+                for answer in answers:
+                    answer.close()
+        finally:
+            process.kill()
+
+
+def test_polling_shows_the_same_documents_and_goes_on(tmp_path):
+    """For proxies that hold back streams."""
+    log = tmp_path / "calls.db"
+    options = ("--simulate-speed", "20", "--listen", "127.0.0.1:0", "--log", log)
+    with start("web", "--simulate", *options) as process:
+        try:
+            with httpx2.Client(base_url=wait_for_address(process)) as http:
+                seen = set()
+
+                def has_moved_on():
+                    document = http.get("state").json()
+                    seen.add(document["seq"])
+                    return len(seen) > 3 and document["calls"]
+
+                wait_until(has_moved_on, "other documents", interval=0.2)
+                assert http.get("report").status_code == 200
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.communicate()
+    assert log.exists()
+
+
+def test_accounts_and_links_are_made_listed_and_removed(tmp_path):
+    file = tmp_path / "wallboard.access"
+    run_in_process("web-access", "password", file, "anna", stdin="correct horse\n")
+    link = run_in_process(
+        "web-access", "link", file, "lobby", "--queue", "1900", "--user", "7"
+    ).stdout
+    token = re.fullmatch(r"display/([\w-]{43})\?mode=tv\n", link)[1]
+    assert os.name != "posix" or file.stat().st_mode & 0o077 == 0
+    text = file.read_text(encoding="utf-8")
+    assert token not in text
+    assert "correct horse" not in text
+    listed = "account anna\nlink lobby queue=1900 user=7\n"
+    assert run_in_process("web-access", "list", file).stdout == listed
+    run_in_process("web-access", "remove", file, "anna")
+    assert run_in_process("web-access", "list", file).stdout == listed.partition("\n")[2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--listen", "0.0.0.0:0"), "--password-file is needed"),
+        (("--listen", "[::]:0"), "--password-file is needed"),
+        (("--listen", "8080"), "--listen: expected HOST:PORT, such as 127.0.0.1:8080"),
+        (("--listen", "localhost:99999"), "--listen: expected HOST:PORT"),
+        (("--behind-proxy", "proxy.example.com"), "--behind-proxy: expected a network"),
+        (("--tls-key", "key.pem"), "--tls-certificate and --tls-key need each other"),
+        (("--password-file", "missing"), "cannot read missing: no such file"),
+        (("--limits", "missing"), "cannot read missing: no such file"),
+        (("--log", "x.db", "--recording", "y.rec"), "--log and --recording cannot be combined"),
+        (("--log", "postgresql://u:p@h/n"), "a password on the command line is visible"),
+        (("--allow-commands", "--recording", "y.rec"), "y.rec"),
+    ],
+)
+def test_options_that_cannot_work_are_named(arguments, message):
+    simulate = () if "--recording" in arguments else ("--simulate",)
+    result = run_in_process("web", *simulate, *arguments)
+    assert result.returncode != 0
+    assert message in assert_clean_stderr(result).stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("password", "file", "anna"), "a password must have 10 to 200 characters"),
+        (("password", "file", "an na"), "a name has 1 to 64 letters"),
+        (("link", "file", "lobby", "--queue", "1 2"), "an id of a queue or user"),
+        (("list", "file"), "cannot read file: no such file"),
+    ],
+)
+def test_entries_that_cannot_work_are_named(arguments, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = run_in_process("web-access", *arguments, stdin="short\n")
+    assert result.returncode != 0
+    assert message in result.stderr
+    assert not (tmp_path / "file").exists()
