@@ -140,7 +140,7 @@ class AlertMonitor:
             state="ended",
             value=value,
             group_id=watched.group_id,
-            at=now,
+            at=max(now, raised.raised_at),  # the estimate of the PBX's clock may go back
             raised_at=raised.raised_at,
         )
 

@@ -28,9 +28,8 @@ CACHE_TIME: float = 1.0
 SNAPSHOT_TIMEOUT: float = 5.0
 """Time for which a scrape waits for the event loop, in seconds."""
 
-# Level of gzip: a higher one takes four times as long, and saves a tenth.
+# Level of gzip: level 6 takes four times as long, and saves a fifth.
 _GZIP_LEVEL = 1
-
 
 # Formats whose text is cached.
 _MAX_FORMATS = 4
@@ -51,7 +50,7 @@ class Text:
 
 
 class Exposition(Collector):
-    """Collector of the metrics of one feed, in a registry that has nothing else.
+    """Collector of the metrics of one feed, in a separate registry.
 
     - ``figures``: the feed's figures, which belong to one event loop.
     - ``cache_time``: time for which a text answers further scrapes, in seconds.

@@ -36,7 +36,7 @@ class Population:
 
     @classmethod
     def of(cls, mirror: Mirror, queues: Container[int]) -> Population:
-        """Count the elements of a mirror, in any thread; ``queues`` have counts of their own."""
+        """Count the elements of a mirror, in any thread; ``queues`` are counted separately."""
         population = cls()
         presences: dict[int | str, Presence] = {}
         for state in user_states(mirror, 0):

@@ -11,6 +11,8 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from attrs import define
+
 from basix_ws_cti.alerts.monitor import AlertMonitor
 from basix_ws_cti.alerts.rule import Alert, AlertRule
 from basix_ws_cti.calls.events import CallEvent
@@ -29,6 +31,15 @@ Deliver = Callable[[Alert], object]
 """Delivers an alert to one subscriber."""
 
 
+@define(eq=False)
+class _Subscriber:
+    """One registration for the alerts of a rule."""
+
+    deliver: Deliver
+    is_ready: bool
+    """False until it has received, or need not receive, an alert that holds already."""
+
+
 class AlertWatch:
     """Watches the rules of a feed and delivers their alerts."""
 
@@ -36,7 +47,7 @@ class AlertWatch:
         self._core = core
         self._time = core.pbx_time
         self._monitor = AlertMonitor(lambda: core.session.mirror.groups)
-        self._subscribers: dict[AlertRule, list[Deliver]] = {}
+        self._subscribers: dict[AlertRule, list[_Subscriber]] = {}
         self._reported: set[AlertRule] = set()  # rules whose queue is unknown
         self._is_due = False  # something has changed since the last check
         self._loop: asyncio.AbstractEventLoop | None = None  # None while the feed does not run
@@ -46,13 +57,14 @@ class AlertWatch:
         """Watch a rule for a subscriber; return a function that ends that."""
         self._monitor.add(rule, self._core.session.calls.values())
         subscribers = self._subscribers.setdefault(rule, [])
-        subscribers.append(deliver)
+        subscriber = _Subscriber(deliver, is_ready=self._loop is None)
+        subscribers.append(subscriber)
         if self._loop is not None:
-            self._loop.call_soon(self._welcome, rule, deliver)
+            self._loop.call_soon(self._welcome, rule, subscriber)
 
         def remove() -> None:
-            if deliver in subscribers:
-                subscribers.remove(deliver)
+            if subscriber in subscribers:
+                subscribers.remove(subscriber)
             if not subscribers and self._subscribers.get(rule) is subscribers:
                 del self._subscribers[rule]
                 self._monitor.remove(rule)
@@ -96,13 +108,14 @@ class AlertWatch:
         if self._is_due and self._core.session.is_settled:
             self._check()
 
-    def _welcome(self, rule: AlertRule, deliver: Deliver) -> None:
+    def _welcome(self, rule: AlertRule, subscriber: _Subscriber) -> None:
         """Deliver an alert that holds already to a new subscriber, or check a new rule."""
-        if deliver not in self._subscribers.get(rule, ()):
+        if subscriber not in self._subscribers.get(rule, ()):
             return
+        subscriber.is_ready = True
         raised = self._monitor.raised(rule)
         if raised is not None:
-            deliver(raised)
+            subscriber.deliver(raised)
             return
         self._is_due = True
         self.check_if_due()
@@ -113,8 +126,9 @@ class AlertWatch:
             return
         self._is_due = False
         for alert in self._monitor.check(self._time.now()):
-            for deliver in tuple(self._subscribers.get(alert.rule, ())):
-                deliver(alert)
+            for subscriber in tuple(self._subscribers.get(alert.rule, ())):
+                if subscriber.is_ready:
+                    subscriber.deliver(alert)
         if self._monitor.is_live:
             self._report_unknown_queues()
         self._set_timer()

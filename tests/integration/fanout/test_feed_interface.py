@@ -96,6 +96,27 @@ def state_of(feed):
     return {kind: dict(feed.mirror[kind].items()) for kind in feed.mirror}
 
 
+async def test_alerts_begin_and_end_with_the_calls_that_wait(stage):
+    feed = stage.make_feed()
+    alerts = []
+    feed.on_alert("waiting>0", alerts.append)
+    async with feed:
+        mirror = await feed.synced()
+        group = next(one for one in mirror.groups.values() if one.main_extension)
+        caller = stage.pbx.call("0312341234", to=group.main_extension)
+        await eventually(lambda: alerts)
+        late = []
+        feed.on_alert(f"waiting>0@{group.id}", late.append)
+        await eventually(lambda: late)
+        stage.pbx.hangup(caller)
+        await eventually(lambda: len(alerts) == len(late) == 2)
+    for found, group_id in ((alerts, None), (late, group.id)):
+        assert [one.state for one in found] == ["raised", "ended"]
+        assert [one.value for one in found] == [1, 0]
+        assert {one.group_id for one in found} == {group_id}
+        assert found[1].raised_at == found[0].at
+
+
 async def test_the_mirror_is_complete_once_the_feed_is_synced(stage):
     async with stage.make_feed() as feed, stage.client() as reference:
         mirror = await feed.synced()

@@ -124,7 +124,7 @@ async def test_commands_need_only_the_documented_permissions(redis_server):
             caller = pbx.call("0312341234", to="1001")
             await follower.hangup(caller, confirm=True, confirm_timeout=TIMEOUT)
             with pytest.raises(CommandTimeout):
-                await follower.hangup(caller, confirm=True, confirm_timeout=0.2)
+                await follower.hangup(caller, confirm=True, confirm_timeout=2)
         task.cancel()
         await asyncio.wait([task])
     assert redis_server.client.execute_command("ACL", "LOG") == []

@@ -125,6 +125,7 @@ async def test_alert_of_a_faster_clock_that_is_given():
     assert 7.0 <= alert[0] <= 7.2
 
 
+@pytest.mark.slow
 @on_virtual_clock
 async def test_lost_feed_raises_an_alert_and_nothing_else_does():
     pbx = QueuePbx()
@@ -148,6 +149,7 @@ async def test_lost_feed_raises_an_alert_and_nothing_else_does():
         assert [(ended, "raised")] == [one[:2] for one in waits]
 
 
+@pytest.mark.slow
 @on_virtual_clock
 async def test_feed_that_never_begins_counts_as_lost():
     pbx = QueuePbx(default=OSError("no route"))
@@ -214,6 +216,29 @@ async def test_late_subscriber_receives_an_alert_that_holds():
         await asyncio.sleep(1)
         assert [one[1] for one in first] == [one[1] for one in second] == ["raised", "ended"]
         assert [one.state for one in awaited] == ["raised"]
+
+
+@on_virtual_clock
+async def test_alert_that_begins_while_a_callback_is_registered_is_reported_once():
+    """An alert may begin before the callback's first turn."""
+    pbx = QueuePbx()
+    async with pbx.client() as client:
+        await client.synced(10)
+        alerts = []
+
+        def register(event):
+            if not alerts:
+                client.on_alert("waiting>0", lambda one: alerts.append(one.state))
+                client.on_alert("waiting>1", lambda one: alerts.append(one.state))
+
+        stop = client.on_call(register)
+        pbx.wait("a")
+        await asyncio.sleep(1)
+        stop()
+        assert alerts == ["raised"]
+        pbx.hang_up("a")
+        await asyncio.sleep(1)
+    assert alerts == ["raised", "ended"]
 
 
 @on_virtual_clock

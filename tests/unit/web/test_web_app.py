@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 from zoneinfo import ZoneInfo
@@ -326,3 +327,25 @@ async def test_the_application_can_be_mounted_under_a_path(make_app):
     host = Starlette(routes=[Mount("/wall", make_app())])
     assert (await ask(host, "/wall/state")).json["feed"]["state"] == "live"
     assert (await ask(host, "/wall/status")).status == 200
+
+
+# -- many logins ---------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+async def test_a_thousand_wrong_passwords_do_not_keep_out_the_right_one(
+    make_app, access_file, monkeypatch
+):
+    monkeypatch.setattr("basix_ws_cti.web.throttle.FIRST_DELAY", 0.001)
+    monkeypatch.setattr("basix_ws_cti.web.throttle.LONGEST_DELAY", 0.01)
+    app = make_app(access_file=access_file)
+
+    async def try_wrong(number):
+        return (await post(app, "/login", {**LOGIN, "password": f"wrong {number}"})).status
+
+    attack = asyncio.gather(*map(try_wrong, range(1000)))
+    while (answer := await post(app, "/login", LOGIN)).status == 429:
+        await asyncio.sleep(0.01)
+    assert answer.status == 200
+    assert {*await attack} == {401, 429}
+    assert (await post(app, "/login", LOGIN)).status == 200
