@@ -23,16 +23,11 @@ MIN_KEY_BYTES = 16
 """Shortest key, in bytes: a shorter one could be found by trying all of them."""
 
 
-def derive_key(secret: bytes) -> bytes:
-    """Return the key for a secret of any length, such as the contents of a file."""
-    return blake2b(secret, digest_size=MAX_KEY_BYTES).digest()
-
-
 class AnonymisingConnector:
     """``connector`` for a ``Client`` whose mirror, calls and messages have pseudonyms.
 
-    - ``key``: 16 to 64 random bytes, to be kept secret. The same key gives the same pseudonyms, in
-      each process and after each restart. Who has it can test guesses of names and numbers.
+    - ``key``: at least 16 random bytes, to be kept secret. The same key gives the same pseudonyms,
+      in each process and after each restart. Who has it can test guesses of names and numbers.
     - ``country_code``: country code of telephone numbers in national form.
 
     Ids, times, states and the names of fields are kept, as ``Anonymiser`` does. Commands that take
@@ -42,12 +37,12 @@ class AnonymisingConnector:
 
     def __init__(self, key: bytes, *, country_code: str = "81") -> None:
         check_instance("key", key, bytes, "bytes")
-        if not MIN_KEY_BYTES <= len(key) <= MAX_KEY_BYTES:
-            raise UsageError(
-                f"key must have {MIN_KEY_BYTES} to {MAX_KEY_BYTES} bytes, got {len(key)}"
-            )
-        Anonymiser(key, country_code=country_code)  # an invalid country code is an error here
-        self._key = SecretValue(key)
+        if len(key) < MIN_KEY_BYTES:
+            raise UsageError(f"key must have at least {MIN_KEY_BYTES} bytes, got {len(key)}")
+        # The anonymiser takes no longer key; all bytes of a long one count.
+        self._key = SecretValue(blake2b(key, digest_size=MAX_KEY_BYTES).digest())
+        # An invalid country code is an error here.
+        Anonymiser(self._key.value, country_code=country_code)
         self._country_code = country_code
 
     def __call__(self, server: str, **options: Any) -> connect:

@@ -85,7 +85,10 @@ class AccessFile:
         Raises ``UsageError`` for a line that is no entry, and ``OSError``.
         """
         file = cls(path)
-        text = path.read_text(encoding="utf-8")
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            raise UsageError(f"{path} is no text in UTF-8") from None
         for number, line in enumerate(text.splitlines(), 1):
             if not line.strip() or line.startswith("#"):
                 continue

@@ -29,7 +29,7 @@ from .login import Login
 from .report_page import ReportPage
 from .security_headers import HEADERS, NO_STORE, STREAM_HEADERS
 from .sessions import Session
-from .static_files import StaticFiles
+from .static_files import StaticFiles, page_files
 from .stream import EventStream
 from .texts import page_texts
 from .view import View
@@ -122,7 +122,7 @@ class WebApp:
     report: ReportPage | None = None
     """Page of reports; ``None``: there is none."""
 
-    files: StaticFiles = field(factory=StaticFiles)
+    files: StaticFiles = field(factory=page_files)
     """Files of the page."""
 
     _app: ASGIApp = field(init=False)
@@ -214,7 +214,7 @@ class WebApp:
             raise RefusedRequestError(400, str(error)) from None
         view = self.wallboard.view(key)
         if view is None:
-            raise RefusedRequestError(503, "too many different filters at once")
+            raise RefusedRequestError(503, "too many different filters, or the server stops")
         return view
 
 

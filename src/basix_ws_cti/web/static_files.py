@@ -6,6 +6,7 @@ after an update. Modules import each other by relative addresses, and so get the
 
 from __future__ import annotations
 
+import functools
 import gzip
 import hashlib
 from pathlib import Path
@@ -91,3 +92,9 @@ class StaticFiles:
             headers["Content-Encoding"] = "gzip"
             content = self._compressed[name]
         return Response(content, 200, headers, _TYPES[Path(name).suffix])
+
+
+@functools.cache
+def page_files() -> StaticFiles:
+    """Return the files of the page, which are read and compressed once."""
+    return StaticFiles()

@@ -32,6 +32,9 @@ MAX_KEYS = 10_000
 MAX_WAITING = 10
 """Logins of one network that may wait at the same time."""
 
+# Characters of a name that count: an attacker chooses it, and it is kept.
+_LONGEST_NAME = 64
+
 
 @define(eq=False)
 class Throttle:
@@ -94,4 +97,4 @@ def network_of(peer: str) -> str:
 
 
 def _keys(account: str, peer: str) -> tuple[str, str]:
-    return f"account {account}", f"peer {network_of(peer)}"
+    return f"account {account[:_LONGEST_NAME]}", f"peer {network_of(peer)}"

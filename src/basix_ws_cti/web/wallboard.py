@@ -7,6 +7,7 @@ somebody looks at them; without events once a second, because a level changes as
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -18,6 +19,7 @@ from basix_ws_cti._internal.translation import use_language
 from basix_ws_cti.board.durations import to_microseconds
 from basix_ws_cti.board.feed_history import FeedHistory
 from basix_ws_cti.board.model import BoardModel, BoardState
+from basix_ws_cti.board.text import cell_text
 from basix_ws_cti.calls import QueueStats
 from basix_ws_cti.sources.source import Source
 
@@ -132,18 +134,25 @@ class Wallboard:
         self._news.set()
 
     async def _draw(self) -> None:
+        try:
+            while True:
+                await self._draw_once()
+        except Exception:
+            # Heartbeats would make the pages believe that their values are current.
+            self.end_streams()
+            raise
+
+    async def _draw_once(self) -> None:
+        """Wait until there is something to draw, draw it, and pause."""
         clock = asyncio.get_running_loop().time
-        while True:
-            try:
-                async with asyncio.timeout(IDLE_INTERVAL):
-                    await self._news.wait()
-            except TimeoutError:
-                pass
-            self._news.clear()
-            started = clock()
-            self.draw()
-            # A board that takes long to build leaves as much time to everything else.
-            await asyncio.sleep(max(FRAME_INTERVAL, clock() - started))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(IDLE_INTERVAL):
+                await self._news.wait()
+        self._news.clear()
+        started = clock()
+        self.draw()
+        # A board that takes long to build leaves as much time to everything else.
+        await asyncio.sleep(max(FRAME_INTERVAL, clock() - started))
 
     async def _beat(self) -> None:
         while True:
@@ -159,13 +168,18 @@ class Wallboard:
         return to_milliseconds(to_microseconds(self.source.now()) + self.model.clock_offset)
 
     def view(self, key: ViewKey) -> View | None:
-        """Return a view, with its present document; ``None`` if there are too many views."""
+        """Return a view, with its present document.
+
+        ``None``: there are too many views, or the streams have been ended.
+        """
+        if self._is_closing:
+            return None
         now = asyncio.get_running_loop().time()
         view = self._views.get(key)
         if view is not None:
             view.used_at = now
             return view
-        if self._is_closing or (len(self._views) >= MAX_VIEWS and not self._drop_unused(now)):
+        if len(self._views) >= MAX_VIEWS and not self._drop_unused(now):
             return None
         view = self._views[key] = View(key, DocumentBuilder(key), now)
         view.show(self._document(view, self._moment()), self.time())
@@ -220,7 +234,7 @@ class Wallboard:
         domain = moment.mirror.domain
         document: Document = {
             "feed": feed_field(state, self.zone),
-            "site": self.site or (None if domain is None else domain.name) or "",
+            "site": cell_text(self.site or str((domain and domain.name) or "")),
             "zone": self.zone.key,
             "speed": self.speed,
             "counting": self._counting(state),

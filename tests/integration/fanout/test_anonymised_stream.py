@@ -178,7 +178,7 @@ def test_a_key_file_that_cannot_be_used_is_named(tmp_path, contents, message):
     assert "short" not in done.stderr
 
 
-@pytest.mark.parametrize("key", [b"", b"x" * 15, b"x" * 65])
-def test_a_key_of_another_length_is_refused(key):
-    with pytest.raises(UsageError, match="key must have 16 to 64 bytes"):
+@pytest.mark.parametrize("key", [b"", b"x" * 15])
+def test_a_short_key_is_refused(key):
+    with pytest.raises(UsageError, match="key must have at least 16 bytes"):
         AnonymisingConnector(key)

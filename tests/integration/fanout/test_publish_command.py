@@ -146,6 +146,10 @@ def test_simulated_pbx_is_published(redis_server):
     [
         (["redis://me:hunter22@127.0.0.1"], "a password on the command line is visible"),
         (["redis://127.0.0.1", "--force"], "--force does not work with publish"),
+        (
+            ["redis://127.0.0.1", "--anonymise", "key", "--allow-commands"],
+            "--allow-commands does not work with --anonymise: readers would call wrong numbers",
+        ),
         (["http://127.0.0.1"], "redis must be a URL: use redis://host:port/db"),
         (["redis://10.0.0.1"], "the feed would be sent unencrypted to 10.0.0.1: use rediss://"),
         (["redis://127.0.0.1", "--redis-stream", "a{b}"], "stream must not contain braces"),

@@ -187,7 +187,7 @@ async def test_page_polls_while_a_proxy_holds_the_stream_back(opened):
         assert f"{ADDRESS}state?lang=en&queue=q0" in web.requests
         web.state = {**document(queues=2, now=NOW + 2_000), "site": "polled"}
         await web.until("document.querySelector('h1').textContent === 'polled'", step=500)
-        await web.until("streams.length === 2", step=5_000)
+        await web.until("streams.length === 2", step=2_000)
 
 
 @pytest.mark.parametrize("status", [502, 503])
@@ -312,11 +312,13 @@ async def assert_fits(web):
     assert await web.page.evaluate(OUTSIDE) == []
 
 
-@pytest.mark.parametrize("lang", ["en", "ja"])
-async def test_pages_rotate_through_all_queues_without_scrolling(opened, lang):
+@pytest.mark.parametrize(
+    ("lang", "counts"), [("en", (1, 2, 3, 4, 5, 6, 12, 40)), ("ja", (1, 2, 6, 12))]
+)
+async def test_pages_rotate_through_all_queues_without_scrolling(opened, lang, counts):
     async with opened(**TV) as web:
         time = NOW
-        for count in (1, 2, 3, 4, 5, 6, 12, 40):
+        for count in counts:
             alarm = min(2, count - 1)
             agents = 8 + count % 3 * 13
             doc = document(queues=count, alarms=[alarm], lang=lang, agents_each=agents, now=time)
@@ -337,7 +339,7 @@ async def test_pages_rotate_through_all_queues_without_scrolling(opened, lang):
                     await beat(web, time)
             assert names == {queue["name"] for queue in doc["queues"].values()}
             assert len(numbers) == (pages if pages > 1 else 0)
-        assert {number.split("/")[1] for number in numbers} == {"8"}
+        assert {number.split("/")[1] for number in numbers} == {str(pages)}
         rows = await web.page.evaluate(
             "[...document.querySelectorAll('.tv .waiters li, .tv .named li')]"
             ".map(row => row.getBoundingClientRect().height)"

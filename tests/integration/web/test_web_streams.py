@@ -181,6 +181,21 @@ def test_two_hundred_browsers_that_vanish_without_a_word_leave_nothing():
 
 
 @pytest.mark.slow
+async def test_streams_end_if_documents_cannot_be_built(monkeypatch):
+    """Heartbeats alone would make the pages believe that their values are current."""
+    app = app_of(quiet())
+    async with serve(app) as port, open_stream(port) as stream:
+        frames = stream.frames()
+        await anext(frames)
+        monkeypatch.setattr("basix_ws_cti.web.wallboard.feed_field", None)
+        async for _ in frames:
+            pass
+        assert (await ask(app, "/stream", headers={"host": "localhost"})).status == 503
+        with pytest.raises(TypeError):
+            await app.wallboard.ended()
+
+
+@pytest.mark.slow
 async def test_the_example_of_mounting_runs(monkeypatch):
     """The application in docs/howto/wallboard.md, with a simulated PBX."""
     page = DOCS / "howto" / "wallboard.md"

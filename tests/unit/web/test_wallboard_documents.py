@@ -250,6 +250,7 @@ async def test_texts_are_in_the_language_of_the_view():
     assert japanese["feed"]["text"] != "live"
 
 
+@pytest.mark.slow
 async def test_views_that_nobody_looks_at_are_forgotten_and_bounded(monkeypatch):
     staged = quiet()
     wallboard = wallboard_of(staged)

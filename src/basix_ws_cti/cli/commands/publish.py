@@ -80,6 +80,10 @@ def publish_feed(
         raise UsageError(
             _("--force does not work with publish: a standby would disconnect the leader")
         )
+    if allow_commands and anonymise is not None:
+        raise UsageError(
+            _("--allow-commands does not work with --anonymise: readers would call wrong numbers")
+        )
     url = redis_url(redis)
     options = {} if anonymise is None else _anonymising_options(anonymise, country_code)
 
@@ -115,7 +119,7 @@ def _api_factory(connection: ConnectionOptions) -> MakeApi | None:
 def _anonymising_options(file: Path, country_code: str) -> dict[str, Any]:
     """Return the options of a client whose feed has pseudonyms. Raises ``UsageError``."""
     from basix_ws_cti.cli.files import file_access
-    from basix_ws_cti.fanout.anonymising import MIN_KEY_BYTES, AnonymisingConnector, derive_key
+    from basix_ws_cti.fanout.anonymising import MIN_KEY_BYTES, AnonymisingConnector
 
     with file_access("read", file):
         secret = file.read_bytes().strip()
@@ -126,7 +130,7 @@ def _anonymising_options(file: Path, country_code: str) -> dict[str, Any]:
                 "`openssl rand -base64 32`"
             ).format(file=file, count=MIN_KEY_BYTES)
         )
-    connector = AnonymisingConnector(derive_key(secret), country_code=country_code)
+    connector = AnonymisingConnector(secret, country_code=country_code)
     return {"connector": connector, "country_code": country_code}
 
 
