@@ -26,8 +26,6 @@ def build_site():
                 cwd=ROOT,
                 env={**os.environ, "PYTHONPATH": str(ROOT / "src"), "DOCS_URL": ""},
                 check=True,
-                capture_output=True,
-                text=True,
             )
             (SITE / "index.html").touch()
     return SITE
@@ -38,5 +36,9 @@ def _is_current():
     if not index.exists():
         return False
     built = index.stat().st_mtime
-    sources = [*ROOT.glob("src/**/*.py"), *ROOT.glob("docs/**/*.*"), *ROOT.glob("examples/*")]
-    return all(path.stat().st_mtime <= built for path in sources if SITE.parent not in path.parents)
+    sources = [*ROOT.glob("src/**/*.py"), *ROOT.glob("docs/**/*.*"), *ROOT.glob("examples/*.*")]
+    return all(
+        path.stat().st_mtime <= built
+        for path in sources
+        if SITE.parent not in path.parents and path.parent.name != "__pycache__"
+    )

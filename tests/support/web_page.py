@@ -66,8 +66,15 @@ class WebPage:
     state: dict | None = None
     requests: list = field(factory=list)
     messages: list = field(factory=list)
+    pending: set = field(factory=set)
     posts: list = field(factory=list)
     post_status: int = 200
+
+    def begin(self, request):
+        self.pending.add(request)
+
+    def finish(self, request):
+        self.pending.discard(request)
 
     async def answer(self, route):
         request = route.request
@@ -98,11 +105,12 @@ class WebPage:
     async def until(self, expression, *, step=0):
         """Wait until an expression is true; Playwright's own function needs a weaker policy.
 
-        ``step`` is the time in milliseconds that passes in the page before each look.
+        ``step`` is the time in milliseconds that passes in the page before each look, unless the
+        page waits for an answer.
         """
         async with asyncio.timeout(TIMEOUT):
             while not await self.page.evaluate(expression):
-                if step:
+                if step and not self.pending:
                     await self.page.clock.run_for(step)
                 await asyncio.sleep(0.02)
 
@@ -175,6 +183,9 @@ async def open_web_page(
     page.on("console", lambda message: shown.messages.append(message.text))
     page.on("pageerror", lambda error: shown.messages.append(str(error)))
     page.on("dialog", lambda dialog: shown.messages.append(f"dialog: {dialog.message}"))
+    page.on("request", shown.begin)
+    page.on("requestfinished", shown.finish)
+    page.on("requestfailed", shown.finish)
     await page.clock.install(time=clock)
     await page.clock.pause_at(clock + 1000)
     await page.add_init_script(FAKE_STREAM)

@@ -54,7 +54,10 @@ ClientState = Connecting | Syncing | Synced | Disconnected | Stopped
 
 @frozen(kw_only=True)
 class Stats:
-    """Statistics of a client since it was created."""
+    """Statistics of a client since it was created.
+
+    ``bytes`` is the number of bytes in all frames received.
+    """
 
     frames: int
     """Frames received."""

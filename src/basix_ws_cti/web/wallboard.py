@@ -19,6 +19,7 @@ from basix_ws_cti._internal.translation import use_language
 from basix_ws_cti.board.durations import to_microseconds
 from basix_ws_cti.board.feed_history import FeedHistory
 from basix_ws_cti.board.model import BoardModel, BoardState
+from basix_ws_cti.board.text import cell_text
 from basix_ws_cti.calls import QueueStats
 from basix_ws_cti.sources.source import Source
 
@@ -233,7 +234,7 @@ class Wallboard:
         domain = moment.mirror.domain
         document: Document = {
             "feed": feed_field(state, self.zone),
-            "site": self.site or (None if domain is None else domain.name) or "",
+            "site": cell_text(self.site or str((domain and domain.name) or "")),
             "zone": self.zone.key,
             "speed": self.speed,
             "counting": self._counting(state),

@@ -70,7 +70,11 @@ def test_code_blocks_are_equal(translated):
         for page in (translated, english(translated))
     )
     assert theirs == ours
-    assert ours
+
+
+def test_code_blocks_of_a_translated_page_are_found():
+    languages = {block.language for block in docs_code.blocks(DOCS / "ja" / "quickstart.md")}
+    assert languages == {"python", "sh"}
 
 
 def test_heading_levels_are_equal(translated):

@@ -261,6 +261,16 @@ async def test_element_that_is_as_before_is_not_reported():
     assert drain(subscription) == [other]
 
 
+async def test_removal_of_an_element_that_the_reader_knows_is_reported():
+    """An element that was added and removed meanwhile is not."""
+    subscribers = SubscriberSet()
+    subscription, known, changed = subscribe(subscribers, 1), User(id=1), User(id=1, label="new")
+    other, removed = Added("user", User(id=2)), Removed("user", changed)
+    offer(subscribers, other, Changed("user", changed, known), removed)
+    offer(subscribers, Added("user", User(id=3)), Removed("user", User(id=3)))
+    assert drain(subscription) == [other, removed]
+
+
 async def test_reading_stops_the_merging_of_its_batch():
     """The batch and the next one stay as they are, and no change is lost."""
     pbx, subscribers = Pbx(), SubscriberSet()

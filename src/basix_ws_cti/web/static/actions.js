@@ -32,9 +32,10 @@ class Actions extends Component {
     </form>`;
   }
 
-  render({ subject, title }) {
+  // `sign` stands for the title where there is little space.
+  render({ subject, title, sign }) {
     return html`<details class="actions">
-      <summary aria-label="${title}: ${plain(subject)}">${title}</summary>
+      <summary aria-label="${title}: ${plain(subject)}" title=${title}>${sign ?? title}</summary>
       <div class="controls">${this.controls()}<span class="result" role="status">${this.state.result}</span></div>
     </details>`;
   }

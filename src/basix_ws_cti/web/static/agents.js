@@ -63,7 +63,7 @@ export class AgentRow extends Memo {
       <span class="who"><${Name} text=${agent.name} />${agent.extension ? html`<small class="extension">${agent.extension}</small>` : null}</span>
       <span class="doing"><span class="state">${stateName(agent.state)}</span>${agent.with ? html`<small><${Name} text=${agent.with} /></small>` : null}</span>
       <span class="since"><${LevelBadge} level=${agent.level} /><${Elapsed} since=${agent.since} clock=${clock} /></span>
-      ${actions ? html`<${AgentActions} user=${id} isOn=${actions === "on"} subject=${agent.name} title=${t("call")} />` : null}
+      ${actions ? html`<${AgentActions} user=${id} isOn=${actions === "on"} subject=${agent.name} title=${t("call")} sign="⋯" />` : null}
     </li>`;
   }
 }
