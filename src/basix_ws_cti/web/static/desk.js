@@ -44,9 +44,7 @@ export function TopBar({ board }) {
       <${Choice} board=${board} name="lang" values=${{ en: "English", ja: "日本語" }} value=${settings.lang} />
       <${Choice} board=${board} name="theme" values=${{ light: t("theme_light"), dark: t("theme_dark") }} value=${document.documentElement.dataset.theme} />
       <${Choice} board=${board} name="sort" values=${{ name: t("sort_name"), state: t("sort_state"), longest: t("sort_longest") }} value=${settings.sort} />
-      <button type="button" aria-pressed=${settings.sounds.length > 0} onClick=${() => board.go({ sound: settings.sounds.length ? null : ["alarm"] })}>
-        ${settings.sounds.length ? t("sound_on") : t("sound_off")}
-      </button>
+      ${board.doc.sound ? html`<${SoundButton} board=${board} />` : null}
       ${board.doc.report ? html`<a class="button" href="./report">${t("reports")}</a>` : null}
       ${board.logout ? html`<button type="button" onClick=${board.logout}>${t("log_out")}</button>` : null}
     </nav>
@@ -59,6 +57,13 @@ function Choice({ board, name, values, value }) {
       ${Object.entries(values).map(([one, text]) => html`<option key=${one} value=${one} selected=${one === value}>${text}</option>`)}
     </select>
   </label>`;
+}
+
+function SoundButton({ board }) {
+  const isOn = board.settings.sounds.length > 0;
+  return html`<button type="button" aria-pressed=${isOn} onClick=${() => board.go({ sound: isOn ? null : ["alarm"] })}>
+    ${isOn ? t("sound_on") : t("sound_off")}
+  </button>`;
 }
 
 export function Foot({ board }) {

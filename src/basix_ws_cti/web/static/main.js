@@ -35,6 +35,7 @@ class Wallboard {
   }
 
   openStream() {
+    const heard = this.stream?.heard ?? null;
     this.stream?.stop();
     this.stream = new Stream(viewQuery(this.settings), {
       frame: (kind, data, received) => this.take(kind, data, received),
@@ -43,6 +44,7 @@ class Wallboard {
         this.draw();
       },
     });
+    this.stream.heard = heard;
   }
 
   async start() {
@@ -103,6 +105,8 @@ class Wallboard {
     this.stream.tick(now);
     const wall = Date.now() - now;
     if (Math.abs(wall - this.wall) > SLEEP) {
+      // performance.now() may have stood still meanwhile.
+      this.stream.heard -= Math.max(0, wall - this.wall);
       this.wall = wall;
       this.wake();
     }

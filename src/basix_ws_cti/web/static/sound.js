@@ -16,13 +16,13 @@ export class Sounds {
     this.levels = null;
   }
 
-  // Play the worst level that is new since the last call, if the settings want it. Return it.
+  // Play the worst level that is new since the last call, if server and settings allow it.
   take(doc, settings) {
     const levels = levelsOf(doc);
     const before = this.levels;
     this.levels = levels;
-    if (!before) {
-      return null;
+    if (!before || !doc.sound) {
+      return;
     }
     const risen = Object.keys(levels)
       .filter((name) => (RANKS[levels[name]] ?? 0) > (RANKS[before[name]] ?? 0))
@@ -31,7 +31,6 @@ export class Sounds {
     if (wanted) {
       this.play(wanted);
     }
-    return wanted ?? null;
   }
 
   play(level) {
