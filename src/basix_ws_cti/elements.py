@@ -175,7 +175,11 @@ class Element(SetFields):
     @property
     def key(self) -> int | str | None:
         """Key that identifies the element within its kind; ``None`` if the PBX sent none."""
-        return _as_key(getattr(self, self.KEY))
+        value = getattr(self, self.KEY)
+        # The usual case first: the key is read for each element of a list.
+        if type(value) is int and 0 <= value < 2**64:
+            return value
+        return _as_key(value)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the element as JSON-ready values; see the function ``to_dict``."""

@@ -13,7 +13,7 @@ from basix_ws_cti.client.client import Client
 from basix_ws_cti.exceptions import (
     BasixError,
     CommandTimeout,
-    ConnectionLost,
+    FeedError,
     NotConnectedError,
     RedisFeedError,
     UsageError,
@@ -113,13 +113,19 @@ class CommandExecutor:
         if request is None:
             _logger.warning("a request of a follower is unreadable: it has another version")
             return
+        asked = asyncio.get_running_loop().time()
         left = await self._write(
             *("EVAL", CLAIM, 2, leader_key(self._stream), self._keys.claim(request_id)),
             *(self._token, fields.get(b"deadline", b"0"), KEEP_ANSWERS * 1000),
         )
         if not left:
             return
-        reply = await self._execute(request, left / 1000)
+        # Redis counted the time that is left after it was asked: the deadline is not before this.
+        timeout = asked + left / 1000 - asyncio.get_running_loop().time()
+        if timeout > 0:
+            reply = await self._execute(request, timeout)
+        else:  # this process was stopped in between
+            reply = Reply("failed", "the publisher was too slow: nothing was sent")
         _logger.info("command of a follower: %s, %s", request.name, reply.outcome)
         await self._write(
             *("EVAL", REPLY, 1, self._keys.reply(request_id), reply.to_json()),
@@ -141,7 +147,7 @@ class CommandExecutor:
             return Reply("done", uuids=await self._send(request, timeout))
         except NotConnectedError:
             return Reply("not_connected")
-        except (CommandTimeout, ConnectionLost):
+        except FeedError:  # it may have been sent before
             return Reply("no_effect")
         except BasixError as error:
             return Reply("failed", str(error))

@@ -81,27 +81,25 @@ class StreamTail:
 
     async def _find_snapshot(self, *, is_readable: bool) -> None:
         """Move to the start of the newest snapshot, or to the end if there is none to read."""
-        if self.last != NO_ENTRY and not await self._entries_at(self.last):
-            self.breaks += 1
+        is_gone = self.last != NO_ENTRY and not await self._entries_at(self.last)
+        answer = await self._connection.execute("XREVRANGE", self._name, "+", "-", "COUNT", 1)
+        newest = _parse(answer[0]) if answer else None
+        first = None
+        if is_readable and newest is not None and newest.snapshot != NO_ENTRY:
+            found = await self._entries_at(newest.snapshot)
+            first = _parse(found[0]) if found else None
+        # Nothing changes before everything was read: Redis can fail at any time.
+        self.breaks += is_gone
         self.state.reset()
         self.last, self.last_at, self.snapshot = NO_ENTRY, None, NO_ENTRY
         self._is_positioned = True
-        answer = await self._connection.execute("XREVRANGE", self._name, "+", "-", "COUNT", 1)
-        if not answer:
-            return
-        newest = _parse(answer[0])
-        self.last = EntryId.parse(answer[0][0])
-        if newest is None or newest.snapshot == NO_ENTRY:
-            return
-        if not is_readable:
-            self.last_at, self.snapshot = newest.at, newest.snapshot
-            return
-        answer = await self._entries_at(newest.snapshot)
-        first = _parse(answer[0]) if answer else None
+        if answer:
+            self.last = EntryId.parse(answer[0][0])
         if first is not None:
-            self.snapshot = newest.snapshot
             self._apply(first)
-            self.last, self.last_at = first.id, first.at
+            self.last, self.last_at, self.snapshot = first.id, first.at, first.id
+        elif newest is not None and not is_readable:
+            self.last_at, self.snapshot = newest.at, newest.snapshot
 
     async def _entries_at(self, entry_id: EntryId) -> list[Any]:
         """Return the entry with an id in a list, which is empty if there is none."""

@@ -146,12 +146,12 @@ _tag = _buf[_at]
 if _tag == 98:
     ({part},) = _i32(_buf, _at)
     _at += 5
-elif _tag == 110 and _buf[_at + 1] == 7 and not _buf[_at + 2]:
-    {part} = _u64(_buf, _at)[0] & _microseconds
-    _at += 10
 elif _tag == 97:
     {part} = _buf[_at + 1]
     _at += 2
+elif _tag == 110 and _buf[_at + 1] == 7 and not _buf[_at + 2]:
+    {part} = _u64(_buf, _at)[0] & _microseconds
+    _at += 10
 elif _buf.startswith(_undefined, _at):
     {part} = None
     _at += {undefined_size}

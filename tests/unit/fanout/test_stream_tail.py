@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from basix_ws_cti import RedisFeedError
 from basix_ws_cti.fanout.entry_encoder import encode, encode_snapshot
 from basix_ws_cti.fanout.journal import Journal
 from basix_ws_cti.fanout.stream import NO_ENTRY, EntryId
@@ -13,12 +14,15 @@ from basix_ws_cti.fanout.stream_tail import StreamTail
 from basix_ws_cti.messages import Msg
 from basix_ws_cti.mirror.mirror import Mirror
 
+ERROR = RedisFeedError("127.0.0.1:6379", "timeout", "no answer")
+
 
 class FakeRedis:
     """Stream in a list of raw entries, as the tail's commands read it."""
 
     def __init__(self):
         self.entries = []
+        self.failures = 0  # number of the command that fails, from 1 on
         self.snapshot = self.last = NO_ENTRY
 
     def append(self, entry, epoch=1):
@@ -31,6 +35,9 @@ class FakeRedis:
         self.last = entry_id
 
     async def execute(self, command, _name, start, end, *count):
+        self.failures -= 1
+        if self.failures == 0:
+            raise ERROR
         if command == "XREVRANGE":
             return self.entries[-1:]
         found = [
@@ -117,3 +124,17 @@ async def test_an_entry_that_was_deleted_before_it_was_read_is_skipped(redis, ta
     await tail.catch_up()
     assert tail.state.is_complete
     assert tail.breaks == 2
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 4])
+async def test_a_failure_of_redis_leaves_the_state_complete(redis, tail, number):
+    redis.append(encode(Msg("a")))
+    await tail.catch_up()
+    tail.reset(tail.last)
+    redis.failures = number
+    with pytest.raises(RedisFeedError):
+        await tail.catch_up()
+    await tail.catch_up()
+    assert tail.last == redis.last
+    assert tail.state.is_complete
+    assert tail.breaks == 0
