@@ -6,6 +6,7 @@ from attrs import frozen
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from .access_file import Account
 from .gatekeeper import COOKIE, Gatekeeper
 from .json_requests import RefusedRequestError, json_response, read_texts
 from .security_headers import HEADERS, NO_STORE
@@ -27,7 +28,10 @@ class Login:
         if session is None:
             return json_response({"state": "login"}, 401)
         access = session.access
-        return json_response({"state": "ok", "commands": access.with_commands})
+        content = {"state": "ok", "commands": access.with_commands}
+        if isinstance(access.holder, Account):
+            content["name"] = access.holder.name  # who can log out
+        return json_response(content)
 
     async def log_in(self, request: Request) -> Response:
         """Start a session with name and password."""

@@ -107,6 +107,7 @@ async def test_login_gives_access_until_logout(make_app, access_file):
     answer = await post(app, "/login", LOGIN)
     assert answer.status == 200
     cookie = cookie_of(answer)
+    assert (await ask(app, "/status", headers=cookie)).json["name"] == LOGIN["name"]
     assert (await ask(app, "/state", headers=cookie)).status == 200
     assert (await post(app, "/logout", {}, headers=cookie)).status == 200
     assert (await ask(app, "/state", headers=cookie)).status == 401
@@ -128,6 +129,7 @@ async def test_a_display_link_shows_its_part_only_and_sends_no_commands(make_app
     answer = await ask(app, f"/display/{TOKEN}?mode=tv")
     assert (answer.status, answer.headers["location"]) == (303, "../?mode=tv")
     cookie = cookie_of(answer)
+    assert "name" not in (await ask(app, "/status", headers=cookie)).json
     group = next(iter(app.wallboard.source.pbx.groups))
     document = (await ask(app, f"/state?queue={group}", headers=cookie)).json
     assert (document["queues"], document["agents"], document["commands"]) == ({}, {}, False)
