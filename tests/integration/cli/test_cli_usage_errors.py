@@ -72,7 +72,7 @@ def test_option_without_its_value_is_reported():
 def test_unknown_command_without_a_similar_one_lists_the_commands():
     done = run_in_process("xyz")
     assert done.returncode == 2
-    assert "unknown command 'xyz'; known: top, listen, state, record" in done.stderr
+    assert "unknown command 'xyz'; known: top, web, listen, state, record" in done.stderr
 
 
 def test_control_characters_in_an_option_are_not_printed():

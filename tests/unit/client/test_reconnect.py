@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import random
 from collections import Counter
 from datetime import UTC, datetime
@@ -33,6 +34,8 @@ from basix_ws_cti import (
     ConnectionReplaced,
     DecodeError,
     HandshakeError,
+    HttpApiAuthenticationError,
+    HttpApiError,
     ProtocolError,
     UsageError,
 )
@@ -554,6 +557,56 @@ async def test_error_of_the_credentials_function_is_retried():
         assert errors == failures
 
 
+def failing_after(successes, error, domain, token):
+    """Return a credentials function that raises ``error`` once, after some successes."""
+    calls = itertools.count()
+
+    async def credentials(_):
+        if next(calls) == successes:
+            raise error
+        return Basic(domain, token)
+
+    return credentials
+
+
+@pytest.mark.parametrize(
+    ("error", "is_final_after_a_sync"),
+    [
+        (HttpApiAuthenticationError(401), True),
+        (HttpApiAuthenticationError(200, 1, "authentication_required"), True),
+        (HttpApiAuthenticationError(403), False),
+        (HttpApiError(302), False),
+        (HttpApiError(404), False),
+    ],
+)
+async def test_refusal_of_a_ticket_stops_a_client(error, is_final_after_a_sync):
+    async with Simulator(calls=False) as pbx:
+        arguments = pbx.connect_args
+        domain, token = arguments.pop("domain"), arguments.pop("token")
+        arguments["backoff"] = Backoff(0.01, 0.02)
+        refused_first = failing_after(0, error, domain, token)
+        async with Client(**arguments, credentials=refused_first) as client:
+            assert await stop_reason(client) is error
+        refused_later = failing_after(1, error, domain, token)
+        async with Client(**arguments, credentials=refused_later) as client:
+            await client.synced(TIMEOUT)
+            pbx.inject(faults.Drop())
+            if is_final_after_a_sync:
+                assert await stop_reason(client) is error
+            else:
+                await eventually(lambda: client.stats.connects == 2 and client.is_synced)
+
+
+@pytest.mark.parametrize("status", [408, 429])
+async def test_busy_http_api_is_retried(status):
+    async with Simulator(calls=False) as pbx:
+        arguments = pbx.connect_args
+        domain, token = arguments.pop("domain"), arguments.pop("token")
+        refused = failing_after(0, HttpApiError(status), domain, token)
+        async with Client(**arguments, credentials=refused, backoff=Backoff(0.01, 0.02)) as client:
+            await client.synced(TIMEOUT)
+
+
 # Failures as the documentation names them, and the tests that cover them. More tests of silence,
 # slow links and unexpected exceptions are in test_client_liveness.py and test_feed_loop.py.
 TABLE = {
@@ -578,7 +631,7 @@ TABLE = {
         test_transient_status_is_retried,
         test_retry_after_is_the_minimum_of_the_next_delay,
     ),
-    "a frame that can't be read and may hold news (`ResyncRequired`)": (
+    "a frame that can't be read and may contain a change (`ResyncRequired`)": (
         test_connection_loss_is_followed_by_a_gap,
         test_unreadable_frame_resyncs_at_once_and_then_once_per_interval,
     ),
@@ -586,6 +639,11 @@ TABLE = {
     "your credentials function raises, or does not return within `open_timeout` (10 s)": (
         test_error_of_the_credentials_function_is_retried,
         test_credentials_function_that_hangs_is_reported_and_retried,
+    ),
+    "`api.ticket` raises `HttpApiAuthenticationError`": (test_refusal_of_a_ticket_stops_a_client,),
+    "`api.ticket` raises `HttpApiError` with a status from 300 to 499, except 408 and 429": (
+        test_refusal_of_a_ticket_stops_a_client,
+        test_busy_http_api_is_retried,
     ),
     "401 with credentials from a function": (
         test_three_refusals_of_fresh_credentials_are_final,
