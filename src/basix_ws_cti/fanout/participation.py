@@ -34,7 +34,7 @@ class Participation:
         self.journal = journal
         self.tail = tail
         self.feed = feed
-        self.covers = False
+        self.covers: bool = False
         """True if the journal has everything that the stream may lack."""
         self._restarts = 0
         self._breaks = tail.breaks
