@@ -225,7 +225,7 @@ async def use(deployment, pbx, receiver):
     await deployment.until_answer("http://127.0.0.1:9850/healthy", 200)
     await deployment.until_answer("http://127.0.0.1:8080/status", 401)  # a login is needed
     await eventually(lambda: "logging calls" in deployment.log("log"))
-    await eventually(lambda: "ready" in deployment.log(standby_of(deployment)))
+    await eventually(lambda: "ready to take over" in deployment.log(standby_of(deployment)))
 
     async def all_know(call):
         await eventually(lambda: call in deployment.logged())

@@ -139,9 +139,12 @@ def test_simulated_world_is_complete():
 
 
 @pytest.mark.slow
-@for_each("name", sorted(module_names()))
+@for_each("name", sorted(module_names() - {"bridges"}))
 def test_imports_are_statements(name):
-    """import-linter does not see imports made by function calls."""
+    """import-linter does not see imports made by function calls.
+
+    ``bridges`` loads its names lazily. Its statements for type checkers import the same modules.
+    """
     names = {node.id for node in nodes(name) if isinstance(node, ast.Name)}
     assert names.isdisjoint({"__import__", "importlib", "import_module"})
 

@@ -64,7 +64,8 @@ WORDS = {
     *("_scalar", "_whoscall"),
     # Used where a value has another than the declared type.
     *("_Error", "_fall_back", "__class__", "_int", "_str", "_bool", "_float", "or"),
-    *("_header", "_event_name", "_event_names", "_Fallback", "startswith", "decode", "raise"),
+    *("_head", "_header", "_event_name", "_event_names"),
+    *("_Fallback", "startswith", "decode", "raise"),
     *("elif", "and", "or"),
 }
 BEGINNINGS = tuple(

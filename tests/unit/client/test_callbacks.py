@@ -62,12 +62,15 @@ async def test_function_is_called_until_it_is_unregistered():
     callbacks, received = Callbacks(), []
     subscription = queue()
     end = callbacks.add("text", received.append, subscription)
+    assert callbacks.has("text")
+    assert not callbacks.has("other")
     assert not list(callbacks.queues)
     callbacks.call("text", 1)
     callbacks.call("other", 2)
     assert received == [1]
     assert end() is None
     assert end() is None
+    assert not callbacks.has("text")
     callbacks.call("text", 3)
     assert received == [1]
     with pytest.raises(StopAsyncIteration):
