@@ -30,7 +30,6 @@ from basix_ws_cti.exceptions import (
     SyncTimeout,
 )
 from basix_ws_cti.messages import (
-    InfoEvent,
     Message,
     SystemMsg,
 )
@@ -200,7 +199,7 @@ class FeedLoop:
         self._lost(reason, connection)
         return reason
 
-    async def _read(self, connection: Connection) -> Exception:  # noqa: C901, PLR0912 - the hot loop is one function
+    async def _read(self, connection: Connection) -> Exception:  # noqa: C901 - the hot loop is one function
         """Read messages until one of them ends the connection; return the reason."""
         time_slice, session, statistics = self._slice, self._session, self._statistics
         deadline = self._sync_deadline
@@ -223,10 +222,7 @@ class FeedLoop:
                 await self._end_quiet_time(time_slice.now)
                 continue
             statistics.last_frame = time_slice.now
-            if type(message) is InfoEvent:
-                statistics.events += 1
-            else:
-                statistics.messages[type(message)] += 1
+            statistics.messages[type(message)] += 1
             notifications = session.receive(message, self._clock.unix(time_slice.now))
             if type(notifications) is tuple:  # a single step
                 deliver = self._deliver

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Protocol
 
-from basix_ws_cti.messages import InfoEvent, Message
+from basix_ws_cti.messages import Message
 from basix_ws_cti.session.status import Stats
 
 
@@ -25,14 +25,11 @@ class Statistics:
     """Counts what a client does.
 
     ``counts`` holds the counters that other objects increment: ``connects``, ``bad_frames`` and
-    ``missed``. ``events`` counts the messages of the type ``InfoEvent``, ``messages`` all others:
-    nearly every message of a feed is an event, and a counter in a dictionary takes ten times as
-    long as an attribute.
+    ``missed``.
     """
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
-        self.events: int = 0
         self.messages: Counter[type[Message]] = Counter()
         self.last_frame: float | None = None  # event-loop time
         self._frames = 0  # of closed connections
@@ -51,7 +48,7 @@ class Statistics:
         return Stats(
             frames=self._frames + (0 if connection is None else connection.frames_read),
             bytes=self._bytes + (0 if connection is None else connection.bytes_read),
-            messages=self._message_counts(),
+            messages={kind.__name__: count for kind, count in self.messages.items()},
             connects=self.counts["connects"],
             reconnects=max(0, self.counts["connects"] - 1),
             gaps=gaps,
@@ -60,8 +57,3 @@ class Statistics:
             lag=lag,
             last_frame_age=age,
         )
-
-    def _message_counts(self) -> dict[str, int]:
-        """Return the numbers of messages by the names of their types, without zeros."""
-        counts = self.messages + Counter({InfoEvent: self.events})
-        return {kind.__name__: count for kind, count in counts.items()}

@@ -178,15 +178,10 @@ class MessageParser:
         and ``ProtocolError`` for a text frame (a ``str``), a term that is not a message of the
         expected form, and a kind whose field_spec has not arrived.
         """
-        return self.parse_event(frame) or self._read_slow(frame)
-
-    def parse_event(self, frame: Frame) -> InfoEvent | None:
-        """Return the message if it is an event that the fast path reads; ``None``: use ``parse``.
-
-        A frame that it reads is short and not compressed.
-        """
         event = self._read_fast(frame)
-        return None if event is None else _make_info_event(*event)
+        if event is not None:
+            return _make_info_event(*event)
+        return self._read_slow(frame)
 
     def takes_fast_path(self, frame: Frame) -> bool:
         """Return True if ``parse`` would read this frame on its fast path.

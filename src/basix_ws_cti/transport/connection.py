@@ -86,7 +86,6 @@ class Connection(NotPicklable):
     ) -> None:
         self._socket = socket
         self._parser = parser
-        self._parse_event = parser.parse_event  # cached for speed: called for every frame
         self._name = name
         self._redactor = redactor
         self._on_frame = on_frame
@@ -170,8 +169,6 @@ class Connection(NotPicklable):
         self.bytes_read += len(frame)
         if self._on_frame is not None:
             self._call_on_frame(frame)
-        if (event := self._parse_event(frame)) is not None:
-            return event  # nearly every frame of a feed
         if len(frame) > BIG_FRAME_BYTES or inflated_size(frame) > BIG_FRAME_BYTES:
             self._threaded_parse = run_in_thread(partial(self._parser.parse, frame))
             return None

@@ -33,7 +33,6 @@ from __future__ import annotations
 
 import math
 import select
-import struct
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
@@ -55,10 +54,6 @@ HIGH_WATER, LOW_WATER = 16, 4
 # First bytes of frames: the FIN bit and an opcode.
 _BINARY = 0x82
 _CONTROL_FRAMES = frozenset({0x88, 0x89, 0x8A})  # close, ping, pong
-
-# First two bytes of a binary frame that has its length in the next two bytes.
-_USUAL_HEADER = 0x827E
-_read_usual_header = struct.Struct(">HH").unpack_from
 
 _END_OF_HEADERS = b"\r\n\r\n"
 
@@ -261,7 +256,7 @@ class FeedSocket(ClientConnection):
             super().data_received(data[begin:])
             self._wake_receiver()  # ``receive`` has to wait in the library from now on
 
-    def _extract_frames(self, data: bytes) -> int:  # noqa: C901 - the hot loop is one function
+    def _extract_frames(self, data: bytes) -> int:
         """Extract the complete frames at the start of ``data``; return the offset of the rest.
 
         The rest is empty, or starts with an incomplete frame (``_partial_size`` is its size if
@@ -269,16 +264,7 @@ class FeedSocket(ClientConnection):
         """
         size = len(data)
         at = self._partial_size = 0
-        append, max_size = self._messages.append, self._max_size
         while size - at >= 2:
-            # Nearly every frame of a feed: complete, binary, with a length of two bytes.
-            if size - at >= 4:
-                head, length = _read_usual_header(data, at)
-                end = at + 4 + length
-                if head == _USUAL_HEADER and end <= size and length <= max_size:
-                    append(data[at + 4 : end])
-                    at = end
-                    continue
             opcode, length = data[at], data[at + 1]
             # Above 127 the frame is masked, which a server must not do; above 125 it has an
             # extended length, which is for binary frames only among those extracted here.
