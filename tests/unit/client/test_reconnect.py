@@ -569,6 +569,7 @@ def failing_after(successes, error, domain, token):
     return credentials
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("error", "is_final_after_a_sync"),
     [
