@@ -13,6 +13,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
+from basix_ws_cti.transport.address import ServerAddress
+
 from .exposition import Exposition
 
 if TYPE_CHECKING:
@@ -105,9 +107,8 @@ class MetricsServer:
     @property
     def url(self) -> str:
         """Address of the metrics."""
-        host = self._server.server_name
-        shown = f"[{host}]" if ":" in host else host
-        return f"http://{shown}:{self._server.server_port}/metrics"
+        address = ServerAddress("http", self._server.server_name, self._server.server_port)
+        return f"{address}/metrics"
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._server.serve_forever, args=(0.1,), daemon=True).start()

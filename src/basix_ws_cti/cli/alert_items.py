@@ -11,10 +11,22 @@ from typing import Any
 from basix_ws_cti._internal.translation import _
 from basix_ws_cti.alerts.monitor import find_queue
 from basix_ws_cti.alerts.rule import Alert, AlertRule
+from basix_ws_cti.exceptions import UsageError
 from basix_ws_cti.mirror.mirror import Mirror
 from basix_ws_cti.sources.source import Source
 
 from .suggestions import unknown_name
+
+
+def parse_rules(texts: Iterable[str], *, only_alerts: bool) -> list[AlertRule]:
+    """Return the rules of ``--alerts``; ``only_alerts``: ``--only-alerts`` is given, too.
+
+    Raises ``UsageError`` for a text that is no rule, and without a rule for ``--only-alerts``.
+    """
+    rules = [AlertRule.parse(text) for text in texts]
+    if only_alerts and not rules:
+        raise UsageError(_("--only-alerts needs a rule: add --alerts"))
+    return rules
 
 
 def check_queues(rules: Iterable[AlertRule], mirror: Mirror) -> None:

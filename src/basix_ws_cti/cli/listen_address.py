@@ -14,16 +14,16 @@ _ADDRESS = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\s:\[\]]+)):([0-9]{1,5})", re
 _MAX_PORT = 65_535
 
 
-def parse_listen_address(option: str, text: str) -> tuple[str, int]:
+def parse_listen_address(option: str, text: str, example: str) -> tuple[str, int]:
     """Return host and port of a text such as ``127.0.0.1:9850`` or ``[::1]:9850``.
 
-    Raises ``UsageError`` that names the option.
+    ``example``: address that an error suggests. Raises ``UsageError`` that names the option.
     """
     found = _ADDRESS.fullmatch(text)
     if found is None or int(found[3]) > _MAX_PORT:
         raise UsageError(
-            _("{option}: expected HOST:PORT, such as 127.0.0.1:9850, got {text!r}").format(
-                option=option, text=text
+            _("{option}: expected HOST:PORT, such as {example}, got {text!r}").format(
+                option=option, example=example, text=text
             )
         )
     return found[1] or found[2], int(found[3])

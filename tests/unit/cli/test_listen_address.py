@@ -19,7 +19,7 @@ from basix_ws_cti.cli.listen_address import cannot_listen, parse_listen_address
     ],
 )
 def test_host_and_port(text, expected):
-    assert parse_listen_address("--listen", text) == expected
+    assert parse_listen_address("--listen", text, "127.0.0.1:9850") == expected
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ def test_host_and_port(text, expected):
 )
 def test_text_that_is_no_address_is_reported(text):
     with pytest.raises(UsageError) as raised:
-        parse_listen_address("--listen", text)
+        parse_listen_address("--listen", text, "127.0.0.1:9850")
     assert str(raised.value) == (
         f"--listen: expected HOST:PORT, such as 127.0.0.1:9850, got {text!r}"
     )

@@ -161,11 +161,9 @@ class FeedOptions:
 
     def alert_rules(self) -> list[AlertRule]:
         """Return the rules of alerts. Raises ``UsageError`` for a text that is no rule."""
-        from basix_ws_cti.alerts.rule import AlertRule
+        from basix_ws_cti.cli.alert_items import parse_rules
 
-        if self.only_alerts and not self.alerts:
-            raise UsageError(_("--only-alerts needs a rule: add --alerts"))
-        return [AlertRule.parse(text) for text in self.alerts]
+        return parse_rules(self.alerts, only_alerts=self.only_alerts)
 
     def filters(self) -> Filters:
         """Return the filters. Raises ``UsageError`` if they can never match anything."""
@@ -212,7 +210,7 @@ async def _print_live(source: Source, options: FeedOptions) -> None:
 
     ``print_source`` checks them with the first item, which for calls may be long after that.
     """
-    import asyncio
+    from basix_ws_cti.cli.side_tasks import side_tasks
 
     names = _Names(options)
     if not names.are_checked_early:
@@ -222,13 +220,8 @@ async def _print_live(source: Source, options: FeedOptions) -> None:
     async def check_names() -> None:
         names.check(await source.synced())
 
-    try:
-        async with asyncio.TaskGroup() as tasks:
-            checking = tasks.create_task(check_names())
-            await print_source(source, options)
-            checking.cancel()
-    except BaseExceptionGroup as errors:
-        raise errors.exceptions[0] from None
+    async with side_tasks(check_names()):
+        await print_source(source, options)
 
 
 class _Names:

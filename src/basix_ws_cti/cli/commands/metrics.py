@@ -51,7 +51,7 @@ def serve_metrics(
     except ModuleNotFoundError as error:
         raise missing_package(error, "metrics") from None
 
-    host, port = parse_listen_address("--listen", listen)
+    host, port = parse_listen_address("--listen", listen, DEFAULT_ADDRESS)
 
     async def serve() -> None:
         import asyncio

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import ipaddress
 import logging
-import re
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from basix_ws_cti._internal.translation import _
 from basix_ws_cti.cli.database_argument import reject_password
 from basix_ws_cti.cli.files import file_access
 from basix_ws_cti.cli.help import panels
+from basix_ws_cti.cli.listen_address import cannot_listen, parse_listen_address
 from basix_ws_cti.cli.options import SourceOptions, TimezoneOption, parse_timezone
 from basix_ws_cti.cli.package_errors import missing_package
 from basix_ws_cti.cli.wait_limits import LimitOptions
 from basix_ws_cti.exceptions import UsageError
+from basix_ws_cti.transport.address import ServerAddress
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from basix_ws_cti.web.app import WebApp
     from basix_ws_cti.web.commands import CommandTarget
 
-_ADDRESS = re.compile(r"(?:\[(?P<ip6>[0-9a-fA-F:]+)\]|(?P<host>[^:\[\]]+)):(?P<port>\d{1,5})")
+DEFAULT_ADDRESS = "127.0.0.1:8080"
 
 
 def _server_option(name: str, metavar: str, text: str) -> Any:
@@ -49,7 +50,7 @@ class ServerAddressOptions:
         _server_option(
             "--listen", "HOST:PORT", _("Address on which to serve; port 0 is any free one.")
         ),
-    ] = "127.0.0.1:8080"
+    ] = DEFAULT_ADDRESS
     host: Annotated[
         list[str],
         _server_option(
@@ -100,15 +101,20 @@ class ServerAddressOptions:
         ),
     ] = False
 
+    @property
+    def address(self) -> ServerAddress:
+        """Address on which to serve. Raises ``UsageError`` for a text that is none."""
+        host, port = parse_listen_address("--listen", self.listen, DEFAULT_ADDRESS)
+        return ServerAddress("http" if self.tls_certificate is None else "https", host, port)
+
     def check(self) -> None:
         """Raise ``UsageError`` for options that are unsafe or cannot work together."""
-        host, _port = parse_address(self.listen)
-        if self.password_file is None and not _is_loopback(host):
+        if self.password_file is None and not self.address.is_loopback:
             raise UsageError(
                 _(
                     "--listen {host}: other machines can reach this address, so that "
                     "--password-file is needed; web-access makes that file"
-                ).format(host=host)
+                ).format(host=self.address.host)
             )
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise UsageError(_("--tls-certificate and --tls-key need each other"))
@@ -125,9 +131,8 @@ class ServerAddressOptions:
     @property
     def is_readable(self) -> bool:
         """True if passwords and calls cross a network without encryption."""
-        host, _port = parse_address(self.listen)
-        is_protected = self.tls_certificate is not None or self.behind_proxy
-        return not (_is_loopback(host) or is_protected)
+        is_protected = self.address.is_secure or self.behind_proxy
+        return not (self.address.is_loopback or is_protected)
 
 
 def serve_wallboard(
@@ -248,28 +253,6 @@ async def _restore_day(database: str, app: WebApp) -> None:
     board.counting_from = await restore_day(database, board.model.stats, board.source.now())
 
 
-def parse_address(text: str) -> tuple[str, int]:
-    """Return host and port of an address such as ``127.0.0.1:8080`` or ``[::1]:8080``.
-
-    Raises ``UsageError``.
-    """
-    found = _ADDRESS.fullmatch(text)
-    if found is None or int(found["port"]) > 65535:
-        raise UsageError(
-            _("--listen: expected HOST:PORT, such as 127.0.0.1:8080, got {text}").format(
-                text=repr(text)
-            )
-        )
-    return found["ip6"] or found["host"], int(found["port"])
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 def _command_target(source: Source) -> CommandTarget:
     """Return the object of a source that sends commands; raise ``UsageError`` if it has none."""
     client = getattr(source, "client", None)
@@ -285,17 +268,11 @@ async def _run(app: WebApp, options: ServerAddressOptions) -> None:
     from basix_ws_cti.cli.output import report
     from basix_ws_cti.web.server import WebServer, listen
 
-    host, port = parse_address(options.listen)
+    address = options.address
     try:
-        listener = listen(host, port)
+        listener = listen(address.host, address.port or 0)
     except OSError as error:
-        raise UsageError(
-            _("cannot listen on {host}:{port}: {reason}").format(
-                host=host, port=port, reason=error.strerror or error
-            )
-        ) from None
-    shown = f"[{host}]" if ":" in host else host
-    scheme = "http" if options.tls_certificate is None else "https"
+        raise cannot_listen("--listen", options.listen, error) from None
     server = WebServer(
         app,
         proxies=options.behind_proxy,
@@ -309,7 +286,8 @@ async def _run(app: WebApp, options: ServerAddressOptions) -> None:
                 "--tls-certificate, or use a proxy"
             )
         )
-    report(_("wallboard: {url}").format(url=f"{scheme}://{shown}:{listener.getsockname()[1]}/"))
+    address = evolve(address, port=listener.getsockname()[1])
+    report(_("wallboard: {url}").format(url=f"{address}/"))
     async with app:
         feed = asyncio.create_task(app.wallboard.ended())
         feed.add_done_callback(lambda _: setattr(server, "should_exit", True))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from attrs import field, frozen
@@ -116,11 +116,9 @@ class SelectionOptions:
 
     def alert_rules(self) -> list[AlertRule]:
         """Return the rules of alerts. Raises ``UsageError`` for a text that is no rule."""
-        from basix_ws_cti.alerts.rule import AlertRule
+        from basix_ws_cti.cli.alert_items import parse_rules
 
-        if self.only_alerts and not self.alerts:
-            raise UsageError(_("--only-alerts needs a rule: add --alerts"))
-        return [AlertRule.parse(text) for text in self.alerts]
+        return parse_rules(self.alerts, only_alerts=self.only_alerts)
 
     def filters(self) -> Filters:
         """Return the filters. Raises ``UsageError`` if they can never match anything."""
@@ -300,10 +298,9 @@ async def _send(
     delivery: DeliveryOptions,
 ) -> None:
     """Send the events of the selected feed until it ends."""
-    import asyncio
-
     from basix_ws_cti.calls.event_json import event_name
     from basix_ws_cti.cli.alert_items import check_queues
+    from basix_ws_cti.cli.side_tasks import side_tasks
 
     rules = selection.alert_rules()
     is_live = options.recording is None
@@ -319,18 +316,14 @@ async def _send(
             filters.check_names(mirror)
             check_queues(rules, mirror)
 
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                others = [tasks.create_task(_report_status(webhook, feed, delivery.status))]
-                # A recorded source cannot be waited for while it is iterated over.
-                if is_live and not selection.allow_unknown:
-                    others.append(tasks.create_task(check_names()))
-                when_full: Literal["drop", "wait"] = "drop" if is_live else "wait"
-                await webhook.run(feed, where=where, alerts=rules, when_full=when_full)
-                for task in others:
-                    task.cancel()
-        except BaseExceptionGroup as errors:
-            raise errors.exceptions[0] from None
+        others = [_report_status(webhook, feed, delivery.status)]
+        # A recorded source cannot be waited for while it is iterated over.
+        if is_live and not selection.allow_unknown:
+            others.append(check_names())
+        async with side_tasks(*others):
+            await webhook.run(
+                feed, where=where, alerts=rules, when_full="drop" if is_live else "wait"
+            )
     await webhook.drained(delivery.drain)
 
 
