@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from typing import Self
 from zoneinfo import ZoneInfo
@@ -40,8 +40,6 @@ MAX_STREAMS = 1000
 """Streams at once. Each takes a connection and about 100 kB."""
 
 _DATA_HEADERS = {**HEADERS, **NO_STORE}
-
-_Handler = Callable[[Request], Awaitable[ASGIApp]]
 
 
 def create_app(
@@ -136,13 +134,13 @@ class WebApp:
                 Route("/static/{name:path}", self.files.file),
                 Route("/texts", _texts),
                 Route("/status", login.status),
-                Route("/login", _refusable(login.log_in), methods=post),
-                Route("/logout", _refusable(login.log_out), methods=post),
+                Route("/login", login.log_in, methods=post),
+                Route("/logout", login.log_out, methods=post),
                 Route("/display/{token}", login.open_link),
-                Route("/state", _refusable(self._state)),
-                Route("/stream", _refusable(self._stream)),
-                Route("/report", _refusable(self._report)),
-                Route("/commands/{name}", _refusable(self._command), methods=post),
+                Route("/state", self._state),
+                Route("/stream", self._stream),
+                Route("/report", self._report),
+                Route("/commands/{name}", self._command, methods=post),
             ],
             lifespan=self._lifespan,
             exception_handlers={HTTPException: _answer_error},
@@ -218,20 +216,8 @@ class WebApp:
         return view
 
 
-def _refusable(handler: _Handler) -> _Handler:
-    """Return a handler that answers a ``RefusedRequestError`` instead of raising it."""
-
-    async def handle(request: Request) -> ASGIApp:
-        try:
-            return await handler(request)
-        except RefusedRequestError as refusal:
-            return refusal.response()
-
-    return handle
-
-
 async def _answer_error(_request: Request, error: Exception) -> Response:
-    """Return the answer for an address or method that does not exist."""
+    """Return the answer for a refused request, or an address or method that does not exist."""
     assert isinstance(error, HTTPException)  # noqa: S101 - for the type checker
     return json_response({"error": error.detail}, error.status_code)
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
@@ -18,19 +19,8 @@ MAX_BODY = 4096
 _HEADERS = {**HEADERS, **NO_STORE}
 
 
-class RefusedRequestError(Exception):
-    """Request that gets an answer with an error."""
-
-    def __init__(self, status: int, text: str) -> None:
-        super().__init__(status, text)
-        self.status = status
-        """HTTP status of the answer."""
-        self.text = text
-        """Text of the answer, for programmers."""
-
-    def response(self) -> Response:
-        """Return the answer."""
-        return json_response({"error": self.text}, self.status)
+class RefusedRequestError(HTTPException):
+    """Request that gets an answer with an error: HTTP status, and a text for programmers."""
 
 
 def json_response(content: Mapping[str, Any], status: int = 200) -> Response:
