@@ -181,8 +181,8 @@ class Webhook(NotPicklable):
         if self._is_used:
             raise UsageError("a webhook can be opened once: create another one")
         self._is_used = True
-        await self._spool.start()
         try:
+            await self._spool.start()
             self._dropped_before = self._spool.counts.dropped
             await self._note_damage()
             await self._receiver.__aenter__()
