@@ -41,6 +41,11 @@ def to_milliseconds(microseconds: int) -> int:
     return microseconds // 1000
 
 
+def to_seconds(microseconds: int | None) -> float | None:
+    """Return a duration in seconds, with one decimal; ``None`` for ``None``."""
+    return None if microseconds is None else round(microseconds / 1_000_000, 1)
+
+
 @frozen(eq=False)
 class RowBuilder:
     """Builder of the rows of one moment, in the language of the current context."""
@@ -80,7 +85,7 @@ class RowBuilder:
             "abandoned": figures.abandoned,
             "service_level": figures.service_level_of_offered,
             "abandon_rate": figures.abandon_rate,
-            "average_answer": _to_seconds(figures.average_answer),
+            "average_answer": to_seconds(figures.average_answer),
             "levels": {name: level for name, level in levels.items() if level is not None},
         }
 
@@ -223,7 +228,3 @@ def _agent_state(channel: Channel) -> str:
         case Park():
             return "parked"
     return "other"
-
-
-def _to_seconds(microseconds: int | None) -> float | None:
-    return None if microseconds is None else round(microseconds / 1_000_000, 1)
