@@ -71,7 +71,7 @@ def empty(*, lang="en", now=NOW):
         "feed": {**feed, "live": False, "was_live": False},
         "site": "acme",
         "zone": "Asia/Tokyo",
-        "counting": {"since": None, "window": None},
+        "counting": {"since": None},
         "service_level_threshold": 20,
         "commands": False,
         "sound": False,

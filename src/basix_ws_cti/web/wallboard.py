@@ -248,6 +248,6 @@ class Wallboard:
         if self.counting_from is not None and (begin is None or self.counting_from < begin):
             begin = self.counting_from
         if begin is None:
-            return {"since": None, "window": None}
+            return {"since": None}
         midnight = self.model.stats.window_start(state.now)
-        return {"since": to_milliseconds(max(begin, midnight)), "window": None}
+        return {"since": to_milliseconds(max(begin, midnight))}
