@@ -74,6 +74,7 @@ def empty(*, lang="en", now=NOW):
         "counting": {"since": None},
         "service_level_threshold": 20,
         "commands": False,
+        "starts_calls": False,
         "sound": False,
         "figures": {},
         "queues": {},

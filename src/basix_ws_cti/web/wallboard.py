@@ -70,6 +70,9 @@ class Wallboard:
     with_sound: bool = False
     """True: pages may sound an alarm."""
 
+    has_caller: bool = False
+    """True: readers who may send commands may start calls, too."""
+
     has_report: bool = False
     """True: the server has a page of reports."""
 
@@ -234,6 +237,7 @@ class Wallboard:
             "counting": self._counting(state),
             "service_level_threshold": self.model.service_level,
             "commands": view.key.with_commands,
+            "starts_calls": view.key.with_commands and self.has_caller,
             "sound": self.with_sound,
             "report": self.has_report and view.key.bound.is_everything,
         }

@@ -88,7 +88,7 @@ class ServerAddressOptions:
         bool,
         _access_option(
             "--allow-commands",
-            help=_("Allow pages to hang up, park, transfer and start calls."),
+            help=_("Allow pages to hang up, park and transfer calls."),
         ),
     ] = False
     mask_numbers: Annotated[
