@@ -209,6 +209,30 @@ def test_spool_has_one_user_at_a_time(tmp_path):
     file.release()
 
 
+def test_spool_and_a_symbolic_link_to_it_have_one_user_at_a_time(tmp_path):
+    file, spool = open_file(tmp_path / "hook.db")
+    (tmp_path / "links").mkdir()
+    link = tmp_path / "links" / "link.db"
+    link.symlink_to(tmp_path / "hook.db")
+    with pytest.raises(SpoolError, match=r"link\.db: another webhook uses it"):
+        open_file(link)
+    spool.close()
+    file.release()
+
+
+def test_damaged_file_behind_a_symbolic_link_keeps_its_lock(tmp_path):
+    path, link = tmp_path / "hook.db", tmp_path / "link.db"
+    path.write_bytes(b"\xff" * 9000)
+    link.symlink_to(path)
+    file, spool = open_file(link)
+    assert file.put_aside.name.startswith("hook.db.damaged-")
+    assert link.is_symlink()
+    with pytest.raises(SpoolError, match="another webhook uses it"):
+        open_file(path)
+    spool.close()
+    file.release()
+
+
 @pytest.mark.parametrize("damage", ["header", "page"])
 def test_damaged_file_is_put_aside_and_named(tmp_path, damage):
     path = tmp_path / "hook.db"
