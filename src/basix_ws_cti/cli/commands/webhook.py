@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,12 +23,11 @@ from basix_ws_cti.exceptions import UsageError
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable
 
     from basix_ws_cti.alerts.rule import AlertRule
     from basix_ws_cti.bridges import Webhook
     from basix_ws_cti.cli.filters import Filters
-    from basix_ws_cti.sources.source import Notice, Source
+    from basix_ws_cti.sources.source import Source
 
 # Seconds between two checks whether a problem has appeared or ended.
 _CHECK_INTERVAL = 1.0
@@ -300,11 +298,12 @@ async def _send(
     """Send the events of the selected feed until it ends."""
     from basix_ws_cti.calls.event_json import event_name
     from basix_ws_cti.cli.alert_items import check_queues
+    from basix_ws_cti.cli.open_source import open_unpaced_source
     from basix_ws_cti.cli.side_tasks import run_beside
 
     rules = selection.alert_rules()
     is_live = options.recording is None
-    async with _open_source(options, webhook) as feed:
+    async with open_unpaced_source(options, webhook.on_notice) as feed:
 
         def where(event: Any) -> bool:
             if selection.only_alerts:
@@ -325,22 +324,6 @@ async def _send(
                 feed, where=where, alerts=rules, when_full="drop" if is_live else "wait"
             )
     await webhook.drained(delivery.drain)
-
-
-def _open_source(options: SourceOptions, webhook: Webhook) -> AbstractAsyncContextManager[Source]:
-    """Open the selected feed; a recording is read without waiting."""
-    from basix_ws_cti.cli.open_source import open_live_or_followed_source, open_recorded_source
-    from basix_ws_cti.cli.render.notices import NoticePrinter
-
-    print_notice: Callable[[Notice], object] = NoticePrinter(None)
-
-    def on_notice(notice: Notice) -> None:
-        webhook.on_notice(notice)
-        print_notice(notice)
-
-    if options.recording is not None:
-        return open_recorded_source(options.recording, speed=None, on_notice=on_notice)
-    return open_live_or_followed_source(options, on_notice)
 
 
 def describe_status(webhook: Webhook) -> str:
