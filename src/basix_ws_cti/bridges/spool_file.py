@@ -29,6 +29,11 @@ def is_damage(error: sqlite3.Error) -> bool:
     return (code & 0xFF) in _DAMAGED
 
 
+def describe_storage_error(error: sqlite3.Error | OSError) -> str:
+    """Return the reason for which the file cannot be used as text, without its path."""
+    return describe_os_error(error) if isinstance(error, OSError) else str(error)
+
+
 class SpoolFile:
     """File of a spool, which one webhook at a time uses.
 
@@ -82,7 +87,7 @@ class SpoolFile:
         try:
             return self._make(self.path)
         except (OSError, sqlite3.Error) as error:
-            raise SpoolError(str(self.path), str(error)) from None
+            raise SpoolError(str(self.path), describe_storage_error(error)) from None
 
     def _put_aside(self) -> Path:
         """Rename the damaged file, and its journal, which belongs to it.

@@ -24,12 +24,11 @@ from contextlib import suppress
 from itertools import islice
 from typing import Any, TypeVar
 
-from basix_ws_cti._internal.os_errors import describe_os_error
 from basix_ws_cti._internal.running_future import running_future
 from basix_ws_cti.exceptions import SpoolError
 
 from .spool import LOCK_TIMEOUT, Spool, SpoolCounts
-from .spool_file import SpoolFile, is_damage
+from .spool_file import SpoolFile, describe_storage_error, is_damage
 
 _log = logging.getLogger(__name__)
 
@@ -187,7 +186,7 @@ class SpoolThread:
         except (sqlite3.Error, OSError) as error:
             with suppress(sqlite3.Error):
                 spool.roll_back()
-            problem = _describe(error)
+            problem = describe_storage_error(error)
             if isinstance(error, sqlite3.Error) and is_damage(error):
                 raise SpoolError(str(self._file.path), problem) from None
             return problem
@@ -216,7 +215,3 @@ class SpoolThread:
 
     def _closed(self) -> SpoolError:
         return SpoolError(str(self._file.path), self._problem or "it is closed")
-
-
-def _describe(error: sqlite3.Error | OSError) -> str:
-    return describe_os_error(error) if isinstance(error, OSError) else str(error)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import stat
 
 import pytest
 from attrs import evolve
 
+from basix_ws_cti.bridges.dead_letters import DeadLetters
 from basix_ws_cti.bridges.spool import Spool
 from basix_ws_cti.bridges.spool_file import SpoolFile
 from basix_ws_cti.bridges.webhook_events import OutgoingEvent
@@ -285,3 +287,31 @@ def test_spool_of_a_newer_version_is_refused(tmp_path):
 def test_path_that_cannot_work_is_an_error(tmp_path, name, text):
     with pytest.raises(SpoolError, match=text):
         open_file(tmp_path / name)
+
+
+def test_error_of_the_system_names_neither_number_nor_file(tmp_path):
+    path = tmp_path / "hook.db"
+    errors = [sqlite3.DatabaseError("malformed"), PermissionError(13, "late", str(path))]
+
+    def make(_):
+        raise errors.pop(0)
+
+    path.touch()
+    with pytest.raises(SpoolError) as caught:
+        SpoolFile(path, make).open()
+    assert caught.value.problem == os.strerror(13)
+
+
+def test_dead_letters_of_a_file_that_cannot_be_opened_raise_an_error_of_the_spool(
+    tmp_path, monkeypatch
+):
+    path = tmp_path / "hook.db"
+    path.touch()
+
+    def refuse(*_):
+        raise PermissionError(13, "late", str(path))
+
+    with monkeypatch.context() as patch, pytest.raises(SpoolError) as caught:
+        patch.setattr("os.open", refuse)
+        DeadLetters(path).list()
+    assert caught.value.problem == os.strerror(13)
