@@ -65,6 +65,14 @@ def test_only_the_first_event_of_a_topic_is_due(make):
     assert heads(spool) == ["b1", "a2"] or heads(spool) == ["a2", "b1"]
 
 
+def test_events_that_are_left_out_make_room_for_later_ones(make):
+    spool = make()
+    spool.add([event(name, name) for name in "abcd"])
+    (first, second) = spool.next_due(2)
+    assert [one.id for one in spool.next_due(2, {first.seq})] == ["b", "c"]
+    assert [one.id for one in spool.next_due(1, {second.seq})] == ["a"]
+
+
 def test_failed_attempt_is_counted_and_postponed(make, clock):
     spool = make()
     spool.add([event("a1"), event("a2"), event("b1", "b")])
@@ -196,7 +204,7 @@ def test_file_is_for_its_owner_only(make, tmp_path):
 
 
 def open_file(path):
-    file = SpoolFile(path, lambda path: Spool(path, max_events=9, max_age=9))
+    file = SpoolFile(path, lambda path: Spool(path, max_events=9, max_age=9, checks_health=True))
     return file, file.open()
 
 
