@@ -19,11 +19,8 @@ from basix_ws_cti.cli.webhook_options import (
     SpoolOption,
     complete_call_events,
 )
-from basix_ws_cti.exceptions import UsageError
 
 if TYPE_CHECKING:
-    import ssl
-
     from basix_ws_cti.alerts.rule import AlertRule
     from basix_ws_cti.bridges import Webhook
     from basix_ws_cti.cli.filters import Filters
@@ -211,9 +208,11 @@ class DeliveryOptions:
     def webhook(self, url: str) -> Webhook:
         """Return the webhook. Raises ``UsageError`` for options that cannot work."""
         from basix_ws_cti.bridges import Webhook
+        from basix_ws_cti.cli.files import load_ca
         from basix_ws_cti.cli.webhook_secrets import read_secrets
 
         max_age = parse_age("--max-age", self.max_age)
+        ca_file = self.receiver_ca_file
         assert max_age is not None  # noqa: S101 - for the type checker
         return Webhook(
             url,
@@ -223,24 +222,8 @@ class DeliveryOptions:
             max_age=max_age,
             timeout=self.timeout,
             connections=self.connections,
-            ssl=self._ssl_context(),
+            ssl=None if ca_file is None else load_ca("--receiver-ca-file", ca_file),
         )
-
-    def _ssl_context(self) -> ssl.SSLContext | None:
-        if self.receiver_ca_file is None:
-            return None
-        import ssl
-
-        from basix_ws_cti.cli.files import file_error_reason
-
-        try:
-            return ssl.create_default_context(cafile=self.receiver_ca_file)
-        except OSError as error:  # an SSLError, too
-            raise UsageError(
-                _("cannot load --receiver-ca-file {file}: {reason}").format(
-                    file=self.receiver_ca_file, reason=file_error_reason(error)
-                )
-            ) from None
 
 
 def send_events(
