@@ -8,7 +8,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def running_future() -> Future[T]:
+def make_running_future() -> Future[T]:
     """Return a future that nobody can cancel, so that a thread can always set its result.
 
     A coroutine that awaits it through ``asyncio.wrap_future`` can be cancelled: the future stays

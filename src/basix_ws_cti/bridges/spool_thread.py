@@ -24,7 +24,7 @@ from contextlib import suppress
 from itertools import islice
 from typing import Any, TypeVar
 
-from basix_ws_cti._internal.running_future import running_future
+from basix_ws_cti._internal.running_future import make_running_future
 from basix_ws_cti.exceptions import SpoolError
 
 from .spool import LOCK_TIMEOUT, Spool, SpoolCounts
@@ -60,8 +60,8 @@ class SpoolThread:
         self._is_ended = False
         self._problem: str | None = None
         self._counts = SpoolCounts(waiting=0, dead_letters=0, dropped=0)
-        self._opened: Future[None] = running_future()
-        self._ended: Future[None] = running_future()
+        self._opened: Future[None] = make_running_future()
+        self._ended: Future[None] = make_running_future()
         self._thread = threading.Thread(target=self._run, name="webhook spool", daemon=True)
 
     @property
@@ -109,7 +109,7 @@ class SpoolThread:
         return await asyncio.wrap_future(self._submit(self._others, operation))
 
     def _submit(self, queue: deque[_Submitted], operation: Callable[[Spool], R]) -> Future[R]:
-        future: Future[R] = running_future()
+        future: Future[R] = make_running_future()
         with self._changed:
             if self._is_ended or self._is_stopping:
                 future.set_exception(self._closed())

@@ -21,7 +21,7 @@ from typing import Generic, Protocol, TypeVar
 
 from attrs import evolve, frozen
 
-from basix_ws_cti._internal.running_future import running_future
+from basix_ws_cti._internal.running_future import make_running_future
 from basix_ws_cti.exceptions import CallLogError
 
 from .errors import describe, is_about_data
@@ -131,8 +131,8 @@ class Writer(Generic[Item]):
         self._health = WriterHealth()
         self._is_closing = False
         self._is_stopped = False
-        self._opened: Future[bool] = running_future()
-        self._ended: Future[bool] = running_future()
+        self._opened: Future[bool] = make_running_future()
+        self._ended: Future[bool] = make_running_future()
         self._thread = threading.Thread(target=self._run, name="call log", daemon=True)
 
     @property
@@ -187,7 +187,7 @@ class Writer(Generic[Item]):
 
         Its result is False if the writer ended before.
         """
-        future: Future[bool] = running_future()
+        future: Future[bool] = make_running_future()
         with self._changed:
             self._waiting.append((self._last_ticket, future))
             self._answer_flushes()
