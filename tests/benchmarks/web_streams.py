@@ -9,7 +9,8 @@ event, by the PBX's time in it, to the frame that a browser receives. The clocks
 difference, so these delays are beyond the shortest one.
 
 It then opens the page in Chromium, if that is installed, as a TV and at a desk, and prints the time
-from an event to its display, the share of the page's main thread that is busy, and its memory.
+from an event to its display, the CPU time of the page's main thread and of its scripts alone, and
+its memory. Without a graphics card the main thread also draws.
 """
 
 from __future__ import annotations
@@ -157,10 +158,10 @@ async def page_metrics(session):
 
 
 async def measure_page(browser, port, mode):
-    """Return the figures of the page in Chromium."""
+    """Return the figures of the page in Chromium; those of its main thread are CPU times."""
     page = await browser.new_page(viewport=PAGES[mode])
     session = await page.context.new_cdp_session(page)
-    await session.send("Performance.enable", {"timeDomain": "timeTicks"})
+    await session.send("Performance.enable", {"timeDomain": "threadTicks"})
     await page.add_init_script(PROBE)
     await page.goto(f"http://127.0.0.1:{port}/?mode={mode}")
     await asyncio.sleep(5)
@@ -175,6 +176,7 @@ async def measure_page(browser, port, mode):
         "page": mode,
         "frames/s": round(sum(now >= begin for now, *_ in frames) / elapsed, 1),
         "main thread": f"{(after['TaskDuration'] - before['TaskDuration']) / elapsed:.1%}",
+        "scripts": f"{(after['ScriptDuration'] - before['ScriptDuration']) / elapsed:.1%}",
         "heap MiB": round(after["JSHeapUsedSize"] / 2**20, 1),
         "nodes": round(after["Nodes"]),
         **delay_figures(frames, begin),
