@@ -21,7 +21,7 @@ from basix_ws_cti.exceptions import (
 
 from .command_layout import CLAIM, KEEP_ANSWERS, REPLY, CommandKeys, Reply, Request
 from .redis_connection import RedisConnection
-from .stream import leader_key
+from .stream import fields_of, leader_key
 
 _logger = logging.getLogger(__name__)
 
@@ -100,8 +100,7 @@ class CommandExecutor:
         )
         for entry_id, pairs in answer[0][1] if answer else ():
             position = entry_id
-            fields = dict(zip(pairs[::2], pairs[1::2], strict=True))
-            task = asyncio.create_task(self._serve(fields), name="basix_ws_cti command")
+            task = asyncio.create_task(self._serve(fields_of(pairs)), name="basix_ws_cti command")
             self._running.add(task)
             task.add_done_callback(self._running.discard)
         return position
