@@ -84,12 +84,12 @@ class Dispatcher:
     def publish_message(self, message: Message) -> None:
         """Deliver a message."""
         self.callbacks.call(type(message).__name__, message)
-        if self.messages.has_members:
+        if self.messages:
             self.messages.offer(message, self.callbacks.report)
 
     def publish_change(self, change: Change | Gap) -> None:
         """Deliver a change to the subscribers of this moment."""
-        if self.changes.has_members:
+        if self.changes:
             self.changes.offer(change, self.callbacks.report)
         self.callbacks.call("change", change)
         if self.waiters:
@@ -102,7 +102,7 @@ class Dispatcher:
         """
         if kind == "change":
             return partial(partial, self._change_publisher())
-        if not self.calls.has_members and not self.callbacks.has("call"):
+        if not self.calls and not self.callbacks.has("call"):
             return _bind_to_nobody
         return partial(partial, self._call_publisher())
 
