@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import chain
 from typing import Any, Literal, get_args
@@ -124,6 +125,21 @@ class Dispatcher:
             call(event)
 
         return publish
+
+    @contextlib.contextmanager
+    def waiting_for(self, matches: Callable[[Change], bool]) -> Iterator[asyncio.Future[None]]:
+        """Yield a future that the first matching change completes, until the end of the block.
+
+        The future fails when the client stops.
+        """
+        waiter = ChangeWaiter(matches)
+        self.waiters.add(waiter)
+        try:
+            yield waiter.seen
+        finally:
+            self.waiters.discard(waiter)
+            if waiter.seen.done() and not waiter.seen.cancelled():
+                waiter.seen.exception()  # asyncio logs an exception that was never retrieved
 
     def _notify_waiters(self, change: Change | Gap) -> None:
         for waiter in tuple(self.waiters):
