@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from basix_ws_cti._internal.translation import N_, _, pgettext
-from basix_ws_cti.calls import Party, Phase
+from basix_ws_cti.calls import Call, Party, Phase
 from basix_ws_cti.calls.channel_facts import (
     ANNOUNCEMENT,
     RINGING_TONE,
@@ -107,6 +107,14 @@ class Labels:
         if party.name and party.number and self.with_numbers:
             return f"{party.name} ({party.number})"
         return str(party.name or party.number or _("unknown"))
+
+    def short_party(self, party: Party) -> str:
+        """Return the name of a party; the number only of one without a name."""
+        return self.party(evolve(party, number=None) if party.name else party)
+
+    def called_number(self, call: Call) -> str:
+        """Return the number that a call was made to; empty if it is unknown."""
+        return str(call.called_number or "")
 
     def park_slot(self, slot: Any, parked_by: Any = None) -> str:
         """Return a park slot with its owner, such as ``907 (NAME)`` or ``998 (shared)``.

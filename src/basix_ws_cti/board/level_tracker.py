@@ -12,9 +12,6 @@ from attrs import Factory, define
 
 from .limits import Level, Limits, ShareLimits
 
-_MARGIN_OF_DURATION = 0.1
-_MARGIN_OF_SHARE = 0.01
-
 _SEVERITY: dict[Level, int] = {"ok": 0, "warning": 1, "alarm": 2}
 
 
@@ -36,10 +33,10 @@ class LevelTracker:
         if value is None:
             self._levels.pop(key, None)
             return None
-        level = _level(value, limits)
+        level = limits.level(value)
         before = self._levels.get(key, "ok")
         if _SEVERITY[level] < _SEVERITY[before]:
-            level = max(level, _level_of_worse(value, limits), key=_SEVERITY.__getitem__)
+            level = max(level, limits.level(limits.worse(value)), key=_SEVERITY.__getitem__)
             level = min(level, before, key=_SEVERITY.__getitem__)
         self._levels[key] = level
         return level
@@ -48,15 +45,3 @@ class LevelTracker:
         """Forget all figures but these."""
         kept = set(keys)
         self._levels = {key: level for key, level in self._levels.items() if key in kept}
-
-
-def _level(value: float, limits: Limits | ShareLimits) -> Level:
-    return limits.level(value) if isinstance(limits, ShareLimits) else limits.level(round(value))
-
-
-def _level_of_worse(value: float, limits: Limits | ShareLimits) -> Level:
-    """Return the level of a value that is worse by the margin."""
-    if isinstance(limits, Limits):
-        return _level(value / (1 - _MARGIN_OF_DURATION), limits)
-    margin = -_MARGIN_OF_SHARE if limits.is_low_bad else _MARGIN_OF_SHARE
-    return _level(value + margin, limits)

@@ -14,6 +14,10 @@ Level = Literal["ok", "warning", "alarm"]
 
 _MICROSECONDS = 1_000_000  # per second
 
+# Margins by which a value must be better than a limit before its level falls.
+_MARGIN_OF_WAIT = 0.1
+_MARGIN_OF_SHARE = 0.01
+
 
 @frozen
 class Limits:
@@ -37,11 +41,15 @@ class Limits:
                 f"got {self.warning:g} and {self.alarm:g}"
             )
 
-    def level(self, microseconds: int) -> Level:
+    def level(self, microseconds: float) -> Level:
         """Return the level of a wait in microseconds."""
         if microseconds >= self.alarm * _MICROSECONDS:
             return "alarm"
         return "warning" if microseconds >= self.warning * _MICROSECONDS else "ok"
+
+    def worse(self, microseconds: float) -> float:
+        """Return a wait that is worse by the margin: a tenth of the limit that it nears."""
+        return microseconds / (1 - _MARGIN_OF_WAIT)
 
 
 DEFAULT_LIMITS = Limits()
@@ -85,6 +93,10 @@ class ShareLimits:
         if share >= self.alarm:
             return "alarm"
         return "warning" if share >= self.warning else "ok"
+
+    def worse(self, share: float) -> float:
+        """Return a share that is worse by the margin: one percentage point."""
+        return share - _MARGIN_OF_SHARE if self.is_low_bad else share + _MARGIN_OF_SHARE
 
 
 @frozen(kw_only=True)

@@ -153,12 +153,15 @@ class BoardModel:
     stats: QueueStats = Factory(QueueStats)
     """Figures of the calls that are counted, which the model updates."""
 
+    counting_since: datetime | None = None
+    """Time from which on calls are counted, timezone-aware; ``None``: never live so far."""
+
+    clock_offset: int = 0
+    """The PBX's time minus the source's, estimated, of the last live board, in microseconds."""
+
     _clock: PbxClock = Factory(PbxClock)
     _trend: Trend = Factory(Trend)
     _status: FeedStatus | None = None
-    _counting_since: datetime | None = None
-    # The PBX's time minus the source's, in microseconds, of the last live board.
-    _offset: int = 0
 
     def __attrs_post_init__(self) -> None:
         self.stats.restart(self.source.calls.values())
@@ -187,7 +190,7 @@ class BoardModel:
         state = self.source.state
         if isinstance(state, Synced):
             self._note_counting()
-        was_live = self._counting_since is not None
+        was_live = self.counting_since is not None
         self._status = next_status(self._status, state, self.source.now(), was_live=was_live)
         return self._status
 
@@ -199,10 +202,10 @@ class BoardModel:
         mirror = self.source.mirror
         if status.is_live or not status.was_live:
             time = to_microseconds(at)
-            self._offset = self._clock.offset(mirror, calls.values(), time)
+            self.clock_offset = self._clock.offset(mirror, calls.values(), time)
         else:
             time = to_microseconds(status.since)
-        now = time + self._offset
+        now = time + self.clock_offset
         call_of_leg = {leg.uuid: call.id for call in calls.values() for leg in call.legs}
         return BoardState(
             now=now,
@@ -212,7 +215,7 @@ class BoardModel:
             users=tuple(user_states(mirror, now)),
             calls=calls,
             call_of_leg=call_of_leg,
-            clock_offset=self._offset,
+            clock_offset=self.clock_offset,
         )
 
     def build_board(self) -> Board:
@@ -245,16 +248,6 @@ class BoardModel:
             clock_offset=state.clock_offset,
         )
 
-    @property
-    def clock_offset(self) -> int:
-        """Estimated difference between the PBX's clock and the source's, in microseconds."""
-        return self._offset
-
-    @property
-    def counting_since(self) -> datetime | None:
-        """Time from which on calls are counted, timezone-aware; ``None``: never live so far."""
-        return self._counting_since
-
     def _note_counting(self) -> None:
-        if self._counting_since is None:
-            self._counting_since = self.source.now()
+        if self.counting_since is None:
+            self.counting_since = self.source.now()

@@ -7,7 +7,7 @@ from typing import Self
 
 from attrs import frozen
 
-from basix_ws_cti.calls import QueueFigures, QueueStats
+from basix_ws_cti.calls import Call, QueueFigures, QueueStats
 from basix_ws_cti.elements import AnyChannel
 from basix_ws_cti.mirror.mirror import Mirror
 from basix_ws_cti.states import Calling, Park
@@ -73,6 +73,14 @@ def waiting_channels(mirror: Mirror) -> Iterable[AnyChannel]:
             if is_queued or isinstance(state, Park):
                 found[str(channel.key)] = channel
     return found.values()
+
+
+def last_queue(call: Call) -> int | None:
+    """Return the id of the group that a call waited for last; ``None`` if it waited for none."""
+    for phase in reversed(call.phases):
+        if phase.kind == "queued" and phase.party.group_id is not None:
+            return phase.party.group_id
+    return None
 
 
 @frozen

@@ -9,18 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import tzinfo
 
-from attrs import evolve
-
 from basix_ws_cti._internal.translation import _
 from basix_ws_cti.calls import AgentFigures, Call, Party, QueueStats
-from basix_ws_cti.calls.channel_facts import other_party, own_party
+from basix_ws_cti.calls.channel_facts import other_party
 from basix_ws_cti.elements import Channel, User
-from basix_ws_cti.states import Bridged, Calling, Park, Ringing
+from basix_ws_cti.states import Bridged, Calling, Ringing
 
 from .feed_history import FeedHistory, describe_notice
 from .labels import Labels
 from .limits import Limits
-from .queues import QueueState, waiting_channels
+from .parked import parked_calls
+from .queues import QueueState, last_queue
 from .tables import (
     PHASES,
     SHORT_DIRECTIONS,
@@ -148,26 +147,20 @@ def parked_rows(
     a parked call.
     """
     rows = []
-    for channel in waiting_channels(labels.mirror):
-        state = channel.state
-        if not isinstance(state, Park):
-            continue
-        known = labels.mirror.channels.get(str(channel.key))
-        caller = labels.party(own_party(known)) if known is not None else labels.element(channel)
-        parker = labels.user(state.parker_id) if state.parker_id is not None else ""
-        parked_for = now - state_since(channel, now)
+    for parked in parked_calls(labels, now):
+        slot, parked_for = str(parked.state.slot), now - parked.since
         style = wait_style(limits.level(parked_for), ok="parked")
         rows.append(
             Row(
-                key=str(channel.key),
+                key=parked.key,
                 cells=(
-                    text_cell(str(state.slot), style),
-                    text_cell(caller),
-                    text_cell(parker or str(state.parker_name or "")),
+                    text_cell(slot, style),
+                    text_cell(parked.caller),
+                    text_cell(parked.parker or str(parked.state.parker_name or "")),
                     duration_cell(parked_for, style),
                 ),
-                search_terms=(str(state.slot), caller, parker),
-                call_id=call_of_leg.get(str(channel.key)),
+                search_terms=(slot, parked.caller, parked.parker),
+                call_id=call_of_leg.get(parked.key),
             )
         )
     yield from sorted(rows, key=lambda row: (row.cells[0].sort_key, row.key))
@@ -215,7 +208,7 @@ def _user_terms(user: User) -> tuple[str, ...]:
 def _activity(channel: Channel, labels: Labels) -> tuple[str, Style]:
     """Return what a user's channel is doing, and the style of that text."""
     other = other_party(channel)
-    name = labels.party(evolve(other, number=None) if other.name else other)
+    name = labels.short_party(other)
     match channel.state:
         case Ringing():
             return _("ringing: {name}").format(name=name), "ringing"
@@ -228,10 +221,8 @@ def _activity(channel: Channel, labels: Labels) -> tuple[str, Style]:
 
 def _last_queue(labels: Labels, call: Call) -> str:
     """Return the group that the call waited for last; empty if it waited for none."""
-    for phase in reversed(call.phases):
-        if phase.kind == "queued" and phase.party.group_id is not None:
-            return labels.group(phase.party.group_id)
-    return ""
+    group_id = last_queue(call)
+    return "" if group_id is None else labels.group(group_id)
 
 
 def _agent_cells(figures: AgentFigures) -> tuple[Cell, Cell]:

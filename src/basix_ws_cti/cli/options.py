@@ -27,7 +27,7 @@ from .signals import interrupt_blocking_call
 from .suggestions import unknown_name
 
 if TYPE_CHECKING:
-    from datetime import tzinfo
+    from zoneinfo import ZoneInfo
 
 # A decimal number with fewer digits than this is an id; a longer one exceeds 64 bits.
 MAX_ID_DIGITS = 20
@@ -426,7 +426,7 @@ TimezoneOption = Annotated[
 ]
 
 
-def parse_timezone(name: str | None) -> tzinfo | None:
+def parse_timezone(name: str | None) -> ZoneInfo | None:
     """Return the time zone of this name; ``None`` for ``None``.
 
     Raises ``UsageError`` if it does not exist or the system has no time zone database.
@@ -443,3 +443,14 @@ def parse_timezone(name: str | None) -> tzinfo | None:
             raise UsageError(_("this system has no time zones: pip install tzdata")) from None
         advice = _("pass an IANA name such as Asia/Tokyo")
         raise unknown_name(_("time zone"), name, known, advice) from None
+
+
+def parse_named_timezone(name: str | None) -> ZoneInfo:
+    """Return the time zone of this name, and for ``None`` that of the system.
+
+    Raises ``UsageError`` like ``parse_timezone``.
+    """
+    from .local_timezone import find_local_timezone
+
+    zone = parse_timezone(name)
+    return find_local_timezone() if zone is None else zone

@@ -9,7 +9,7 @@ from typing import Any
 
 
 @contextlib.asynccontextmanager
-async def side_tasks(*coroutines: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+async def run_beside(*coroutines: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     """Run coroutines as tasks while the block runs, and cancel them at its end.
 
     An exception of a task cancels the block. Raises the first exception of block and tasks.

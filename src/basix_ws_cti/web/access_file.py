@@ -21,7 +21,7 @@ from attrs import Factory, define, frozen
 from basix_ws_cti.exceptions import UsageError
 
 from .passwords import PasswordHash
-from .view_key import EVERYTHING, Selection
+from .view_key import EVERYTHING, LONGEST_ID, Selection
 
 _NAME = re.compile(r"[\w.@-]{1,64}")
 _TOKEN_HASH = re.compile(r"sha256\$([0-9a-f]{64})")
@@ -57,9 +57,13 @@ class DisplayLink:
 
     def __str__(self) -> str:
         """Return the line of the file."""
-        ids = [f"queue={one}" for one in sorted(self.bound.queues or ())]
-        ids += [f"user={one}" for one in sorted(self.bound.users or ())]
-        return " ".join(["link", self.name, f"sha256${self.token_hash}", *ids])
+        return " ".join(["link", self.name, f"sha256${self.token_hash}", *self.filters])
+
+    @property
+    def filters(self) -> list[str]:
+        """Filters of the link, such as ``queue=1900``."""
+        queues = [f"queue={one}" for one in sorted(self.bound.queues or ())]
+        return queues + [f"user={one}" for one in sorted(self.bound.users or ())]
 
 
 Entry = Account | DisplayLink
@@ -144,7 +148,7 @@ def check_name(name: str) -> None:
 
 def check_id(text: str) -> None:
     """Raise ``UsageError`` for a text that is no id of a queue or user."""
-    if not text or len(text) > 100 or not text.isprintable() or " " in text:
+    if not text or len(text) > LONGEST_ID or not text.isprintable() or " " in text:
         raise UsageError("an id of a queue or user is a text without spaces")
 
 

@@ -86,6 +86,7 @@ def create_app(
         site=site,
         speed=speed,
         with_sound=with_sound,
+        has_caller=caller is not None,
         has_report=log is not None,
     )
     return WebApp(

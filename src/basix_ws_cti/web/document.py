@@ -20,7 +20,8 @@ from basix_ws_cti.calls import QueueStats
 
 from .limit_set import LimitSet
 from .masking import MaskedLabels
-from .rows import Row, RowBuilder, to_milliseconds
+from .quarter_hours import day_bars
+from .rows import Row, RowBuilder, to_milliseconds, to_seconds
 from .selected import Selected, select
 from .view_key import ViewKey
 
@@ -30,7 +31,8 @@ Document = dict[str, Any]
 TABLES = ("queues", "agents", "calls", "parked")
 """Names of the tables, whose rows are sent one by one."""
 
-_MICROSECONDS = 1_000_000  # per second
+DAY_INTERVAL = 10.0
+"""Least time between two updates of the bars of the day, in seconds."""
 
 
 @frozen(eq=False)
@@ -55,18 +57,23 @@ class Moment:
     limits: LimitSet
     """Limits of all queues together and of single queues."""
 
+    drawn_at: float
+    """Time of the event loop, in seconds."""
+
 
 @define(eq=False)
 class DocumentBuilder:
-    """Builder of the documents of one view. It keeps the levels of the view's headline figures."""
+    """Builder of the documents of one view. It keeps its levels, and the bars of its day."""
 
     key: ViewKey
     """Parameters of the view."""
 
     _levels: LevelTracker = Factory(LevelTracker)
+    _bars: list[dict[str, int]] = Factory(list)
+    _bars_made_at: float = 0.0
 
     def build(self, moment: Moment) -> Document:
-        """Return figures and tables of a moment, in the language of the current context."""
+        """Return figures, tables and bars of a moment, in the language of the current context."""
         labels_type = MaskedLabels if self.key.is_masked else Labels
         builder = RowBuilder(
             state=moment.state,
@@ -87,11 +94,14 @@ class DocumentBuilder:
                 for key, row, parker in builder.parked()
                 if selected.has_parked(row["call"], parker)
             },
+            "day": self._day(selected, moment),
         }
 
-    def groups(self, moment: Moment) -> list[int | str]:
-        """Return the ids of the groups that the view shows."""
-        return [*select(moment.state, self.key, moment.members).queues]
+    def _day(self, selected: Selected, moment: Moment) -> list[dict[str, int]]:
+        if not self._bars or moment.drawn_at - self._bars_made_at >= DAY_INTERVAL:
+            self._bars = day_bars(moment.stats, selected.queues, moment.state.now)
+            self._bars_made_at = moment.drawn_at
+        return self._bars
 
     def _figures(self, selected: Selected, moment: Moment) -> dict[str, Row]:
         totals = QueueTotals.of(selected.queues)
@@ -112,7 +122,7 @@ class DocumentBuilder:
             "abandoned": _figure(totals.abandoned),
             "abandon_rate": self._share("abandon_rate", totals.abandon_rate, limits),
             "average_answer": _figure(
-                None if average is None else round(average / _MICROSECONDS, 1),
+                to_seconds(average),
                 level=self._level("average_answer", average, limits.answer),
                 limits=_in_seconds(limits.answer),
             ),

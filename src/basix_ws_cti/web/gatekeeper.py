@@ -15,6 +15,7 @@ from pathlib import Path
 
 from attrs import Factory, define, field
 
+from basix_ws_cti._internal.os_errors import describe_os_error
 from basix_ws_cti.exceptions import UsageError
 
 from .access import Access
@@ -32,7 +33,7 @@ CHECK_INTERVAL = 2.0
 # Passwords that are checked at the same time: each takes a core and 32 MiB.
 _PARALLEL_CHECKS = 2
 
-# A password longer than that is no password.
+# A longer text in a cookie or an address is no token.
 _LONGEST_TOKEN = 200
 
 _logger = logging.getLogger(__name__)
@@ -52,7 +53,7 @@ class Gatekeeper:
     """Delays of failed logins."""
 
     _file: AccessFile | None = None
-    _stamp: tuple[int, int, int] | None = None
+    _stamp: tuple[int, ...] | None = None
     _sessions: SessionStore = field(factory=lambda: SessionStore(time.monotonic))
     _of_links: dict[str, Session] = Factory(dict)
     _free: Session = field(init=False)
@@ -65,7 +66,8 @@ class Gatekeeper:
     def __attrs_post_init__(self) -> None:
         self._free = Session(Access(with_commands=self.allow_commands), time.monotonic())
         if self.path is not None:
-            self._read(self.path)
+            self._stamp = _stamp(self.path)
+            self._file = AccessFile.read(self.path)
 
     # -- access --------------------------------------------------------------------------
 
@@ -126,26 +128,27 @@ class Gatekeeper:
     def check_file(self) -> None:
         """Read the file again if it has changed, and end what it no longer grants.
 
-        A file that cannot be read, or has a mistake, changes nothing: a log record says so.
+        A file that cannot be read, or has a mistake, changes nothing: a log record says so, once.
         """
         if self.path is None:
             return
+        stamp = _stamp(self.path)
+        if stamp == self._stamp:
+            return
+        self._stamp = stamp
         try:
-            if _stamp(self.path) != self._stamp:
-                self._read(self.path)
-        except (OSError, UsageError) as error:
-            _logger.warning("access file ignored: %s", _describe(error))
+            self._file = AccessFile.read(self.path)
+        except OSError as error:
+            _logger.warning("access file ignored: %s", describe_os_error(error))
+            return
+        except UsageError as error:
+            _logger.warning("access file ignored: %s", error)
             return
         self._sessions.end_unless(self._grants)
         for name, session in [*self._of_links.items()]:
             if not self._grants(session.access):
                 del self._of_links[name]
                 session.end()
-
-    def _read(self, path: Path) -> None:
-        stamp = _stamp(path)
-        self._file = AccessFile.read(path)
-        self._stamp = stamp
 
     def _grants(self, access: Access) -> bool:
         """Return True if the file has the account or link, with the same password or token."""
@@ -157,12 +160,10 @@ class Gatekeeper:
         return isinstance(holder, DisplayLink) and file.links.get(holder.name) == holder
 
 
-def _stamp(path: Path) -> tuple[int, int, int]:
-    status = path.stat()
-    return status.st_mtime_ns, status.st_size, status.st_ino
-
-
-def _describe(error: Exception) -> str:
-    if isinstance(error, OSError):
-        return error.strerror or type(error).__name__
-    return str(error)
+def _stamp(path: Path) -> tuple[int, ...] | None:
+    """Return what changes with a file or its permissions; ``None`` if it cannot be found."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino

@@ -27,7 +27,6 @@ from basix_ws_cti.exceptions import UsageError
 from .limit_set import LimitSet
 
 _NAMES = tuple(field.name for field in fields(BoardLimits))
-_SHARES = frozenset({"service_level", "abandon_rate"})
 
 
 def read_limits(path: Path, defaults: BoardLimits) -> LimitSet:
@@ -64,7 +63,7 @@ def _limits(place: str, table: Any, defaults: BoardLimits) -> BoardLimits:
             raise UsageError(f"{place}: unknown figure {name!r}, expected {', '.join(_NAMES)}")
         try:
             warning, alarm = pair
-            if name in _SHARES:
+            if isinstance(getattr(defaults, name), ShareLimits):
                 pairs[name] = ShareLimits(warning / 100, alarm / 100)
             else:
                 pairs[name] = Limits(warning, alarm)

@@ -7,7 +7,7 @@ import re
 from attrs import evolve, frozen
 
 from basix_ws_cti.board.labels import Labels
-from basix_ws_cti.calls import Party
+from basix_ws_cti.calls import Call, Party
 
 # Digits of a number that stay readable. Shorter numbers are extensions, which nobody needs to mask.
 _SHOWN_DIGITS = 3
@@ -27,6 +27,11 @@ class MaskedLabels(Labels):
         number = None if party.number is None else mask_number(party.number)
         name = None if party.name is None else mask_number(party.name)
         return super().party(evolve(party, number=number, name=name))
+
+    def called_number(self, call: Call) -> str:
+        """Return the number that a call was made to, masked if it is an outside one."""
+        number = super().called_number(call)
+        return mask_number(number) if call.direction == "outbound" else number
 
 
 def mask_number(text: str) -> str:

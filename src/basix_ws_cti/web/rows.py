@@ -9,22 +9,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from basix_ws_cti._internal.translation import _
 from basix_ws_cti.board.labels import Labels
 from basix_ws_cti.board.limits import BoardLimits, Level
 from basix_ws_cti.board.model import BoardState
-from basix_ws_cti.board.queues import QueueState, waiting_channels
+from basix_ws_cti.board.parked import parked_calls
+from basix_ws_cti.board.queues import QueueState, last_queue
 from basix_ws_cti.board.text import cell_text
 from basix_ws_cti.board.users import UserState, state_since
 from basix_ws_cti.calls import Call, QueueStats
-from basix_ws_cti.calls.channel_facts import is_bridged_to_party, other_party, own_party
+from basix_ws_cti.calls.channel_facts import is_bridged_to_party, other_party
 from basix_ws_cti.calls.model import UNKNOWN_PARTY
 from basix_ws_cti.elements import Channel
 from basix_ws_cti.states import Bridged, Calling, CallingSipTermination, Conference, Park, Ringing
-
-from .masking import MaskedLabels, mask_number
 
 Row = dict[str, Any]
 """Row of a table, JSON-ready."""
@@ -39,6 +38,11 @@ MAX_PHASES = 40
 def to_milliseconds(microseconds: int) -> int:
     """Return a time of the PBX in milliseconds."""
     return microseconds // 1000
+
+
+def to_seconds(microseconds: int | None) -> float | None:
+    """Return a duration in seconds, with one decimal; ``None`` for ``None``."""
+    return None if microseconds is None else round(microseconds / 1_000_000, 1)
 
 
 @frozen(eq=False)
@@ -80,7 +84,7 @@ class RowBuilder:
             "abandoned": figures.abandoned,
             "service_level": figures.service_level_of_offered,
             "abandon_rate": figures.abandon_rate,
-            "average_answer": _to_seconds(figures.average_answer),
+            "average_answer": to_seconds(figures.average_answer),
             "levels": {name: level for name, level in levels.items() if level is not None},
         }
 
@@ -128,7 +132,7 @@ class RowBuilder:
             other = other_party(channel)
             if other == UNKNOWN_PARTY:
                 return None
-            return cell_text(self.labels.party(evolve(other, number=None) if other.name else other))
+            return cell_text(self.labels.short_party(other))
         return cell_text(self.labels.activity(channel)) or None
 
     def call(self, call: Call) -> Row:
@@ -138,15 +142,12 @@ class RowBuilder:
         if called == UNKNOWN_PARTY:
             called = call.requested
         queue = last_queue(call)
-        number = str(call.called_number or "")
-        if isinstance(self.labels, MaskedLabels) and call.direction == "outbound":
-            number = mask_number(number)
         return {
             "direction": call.direction,
             "caller": cell_text(self.labels.party(call.caller)),
             "with": "" if called == UNKNOWN_PARTY else cell_text(self.labels.party(called)),
             "queue": None if queue is None else str(queue),
-            "called": cell_text(number),
+            "called": cell_text(self.labels.called_number(call)),
             "started": to_milliseconds(call.started),
             "phases": [
                 {
@@ -179,35 +180,17 @@ class RowBuilder:
 
     def parked(self) -> Iterator[tuple[str, Row, Any]]:
         """Yield key and row of each parked call, and the id of the user who parked it."""
-        labels, now = self.labels, self.state.now
-        for channel in waiting_channels(labels.mirror):
-            state = channel.state
-            if not isinstance(state, Park):
-                continue
-            known = labels.mirror.channels.get(str(channel.key))
-            caller = (
-                labels.party(own_party(known)) if known is not None else labels.element(channel)
-            )
-            parker = labels.user(state.parker_id) if state.parker_id is not None else ""
-            since = state_since(channel, now)
+        for parked in parked_calls(self.labels, self.state.now):
             row = {
-                "slot": str(state.slot),
-                "caller": cell_text(caller),
-                "by": cell_text(parker or str(state.parker_name or "")),
-                "since": to_milliseconds(since),
-                "level": self.limits.parked.level(now - since),
-                "call": self.state.call_of_leg.get(str(channel.key)),
-                "channel": str(channel.key) if self.with_commands else None,
+                "slot": str(parked.state.slot),
+                "caller": cell_text(parked.caller),
+                "by": cell_text(parked.parker or str(parked.state.parker_name or "")),
+                "since": to_milliseconds(parked.since),
+                "level": self.limits.parked.level(self.state.now - parked.since),
+                "call": self.state.call_of_leg.get(parked.key),
+                "channel": parked.key if self.with_commands else None,
             }
-            yield str(channel.key), row, state.parker_id
-
-
-def last_queue(call: Call) -> int | None:
-    """Return the id of the group that a call waited for last; ``None`` if it waited for none."""
-    for phase in reversed(call.phases):
-        if phase.kind == "queued" and phase.party.group_id is not None:
-            return phase.party.group_id
-    return None
+            yield parked.key, row, parked.state.parker_id
 
 
 def _agent_state(channel: Channel) -> str:
@@ -223,7 +206,3 @@ def _agent_state(channel: Channel) -> str:
         case Park():
             return "parked"
     return "other"
-
-
-def _to_seconds(microseconds: int | None) -> float | None:
-    return None if microseconds is None else round(microseconds / 1_000_000, 1)

@@ -33,12 +33,8 @@ class Session:
     mailboxes: set[Mailbox] = Factory(set)
     """Mailboxes of the open streams."""
 
-    has_ended: bool = False
-    """True once the session has ended."""
-
     def end(self) -> None:
         """End the session and its streams."""
-        self.has_ended = True
         for mailbox in [*self.mailboxes]:
             mailbox.close()
 

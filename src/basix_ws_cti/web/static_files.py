@@ -26,17 +26,9 @@ PAGE = "index.html"
 _TYPES = {
     ".css": "text/css; charset=utf-8",
     ".html": "text/html; charset=utf-8",
-    ".ico": "image/x-icon",
     ".js": "text/javascript; charset=utf-8",
-    ".json": "application/json",
-    ".mjs": "text/javascript; charset=utf-8",
-    ".png": "image/png",
     ".svg": "image/svg+xml",
-    ".webmanifest": "application/manifest+json",
-    ".woff2": "font/woff2",
 }
-
-_COMPRESSED = frozenset({".css", ".html", ".js", ".json", ".mjs", ".svg", ".webmanifest"})
 
 
 @define(eq=False)
@@ -63,9 +55,9 @@ class StaticFiles:
         if PAGE in self._contents:
             page = self._contents[PAGE].replace(b"static/", f"static/{self.version}/".encode())
             self._contents[PAGE] = page
-        for name, content in self._contents.items():
-            if Path(name).suffix in _COMPRESSED:
-                self._compressed[name] = gzip.compress(content, mtime=0)
+        self._compressed = {
+            name: gzip.compress(content, mtime=0) for name, content in self._contents.items()
+        }
 
     def page(self, request: Request) -> Response:
         """Return the page, in which the addresses of all files contain the hash."""
@@ -88,7 +80,7 @@ class StaticFiles:
         if request.headers.get("if-none-match") == etag:
             return Response(status_code=304, headers=headers)
         accepted = request.headers.get("accept-encoding", "")
-        if name in self._compressed and "gzip" in accepted:
+        if "gzip" in accepted:
             headers["Content-Encoding"] = "gzip"
             content = self._compressed[name]
         return Response(content, 200, headers, _TYPES[Path(name).suffix])

@@ -37,7 +37,6 @@ TEXTS: dict[str, str] = {
     "within": N_("answered within {seconds} s"),
     "today": N_("today"),
     "since": N_("since {time}"),
-    "last_minutes": N_("last {minutes} minutes"),
     "service_level_formula": N_(
         "Service level: calls answered within {seconds} s ÷ calls whose wait ended"
     ),

@@ -31,8 +31,8 @@ class View:
 
     _document: Document = Factory(dict)
     _seq: int = 0
-    # Encoded document of the present ``_seq`` and time; ``None``: not asked for yet.
-    _encoded: tuple[int, bytes] | None = None
+    # The document, encoded; ``None``: not asked for yet.
+    _encoded: bytes | None = None
 
     @property
     def seq(self) -> int:
@@ -49,7 +49,7 @@ class View:
             return
         changes = difference(self._document, document)
         if changes:
-            self._document = document
+            self._document, self._encoded = document, None
             self._send("update", {"time": time, **changes}, feed=document["feed"])
 
     def beat(self, time: int) -> None:
@@ -58,10 +58,9 @@ class View:
 
     def snapshot(self, time: int) -> bytes:
         """Return the present document as JSON."""
-        if self._encoded is None or self._encoded[0] != time:
-            content = {"seq": self._seq, "time": time, **self._document}
-            self._encoded = time, _encode(content)
-        return self._encoded[1]
+        if self._encoded is None:
+            self._encoded = _encode(self._document)
+        return b'{"seq":%d,"time":%d,' % (self._seq, time) + self._encoded[1:]
 
     def follow(self, time: int) -> Mailbox:
         """Return a new mailbox, in which a snapshot is first."""
@@ -81,7 +80,6 @@ class View:
 
     def _send(self, event: str, content: dict[str, Any], **more: Any) -> None:
         self._seq += 1
-        self._encoded = None
         if self.mailboxes:
             frame = _frame(event, self._seq, _encode({"seq": self._seq, **content, **more}))
             for mailbox in self.mailboxes:

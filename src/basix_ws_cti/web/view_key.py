@@ -9,6 +9,9 @@ from attrs import frozen
 # Ids that a filter may name. A team has a few; the bound keeps addresses and memory small.
 MAX_IDS = 200
 
+LONGEST_ID = 100
+"""Characters of the longest id that a filter may name."""
+
 
 @frozen
 class Selection:

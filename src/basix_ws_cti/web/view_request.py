@@ -8,10 +8,7 @@ from basix_ws_cti._internal.translation import LANGUAGES
 from basix_ws_cti.exceptions import UsageError
 
 from .access import Access
-from .view_key import MAX_IDS, Selection, ViewKey
-
-# Characters of an id in an address.
-_LONGEST_ID = 100
+from .view_key import LONGEST_ID, MAX_IDS, Selection, ViewKey
 
 
 def view_key(request: Request, access: Access, *, is_masked: bool) -> ViewKey:
@@ -23,8 +20,8 @@ def view_key(request: Request, access: Access, *, is_masked: bool) -> ViewKey:
     queues, users = query.getlist("queue"), query.getlist("user")
     if len(queues) + len(users) > MAX_IDS:
         raise UsageError(f"a filter can have {MAX_IDS} ids, got {len(queues) + len(users)}")
-    if any(len(text) > _LONGEST_ID for text in (*queues, *users)):
-        raise UsageError(f"an id in a filter can have {_LONGEST_ID} characters")
+    if any(len(text) > LONGEST_ID for text in (*queues, *users)):
+        raise UsageError(f"an id in a filter can have {LONGEST_ID} characters")
     return ViewKey(
         selection=Selection.of(queues, users),
         bound=access.bound,

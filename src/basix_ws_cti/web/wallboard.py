@@ -26,7 +26,6 @@ from basix_ws_cti.sources.source import Source
 from .document import Document, DocumentBuilder, Moment, QueueLevels, members_by_user
 from .feed_state import feed_field
 from .limit_set import LimitSet
-from .quarter_hours import day_bars
 from .rows import to_milliseconds
 from .view import View
 from .view_key import ViewKey
@@ -40,9 +39,6 @@ have changed."""
 
 HEARTBEAT_INTERVAL = 5.0
 """Time between two heartbeats, in seconds."""
-
-DAY_INTERVAL = 10.0
-"""Least time between two updates of the bars of the day, in seconds."""
 
 UNUSED_TIME = 60.0
 """Time for which a view is kept that nobody looks at, in seconds: for browsers that poll."""
@@ -74,6 +70,9 @@ class Wallboard:
     with_sound: bool = False
     """True: pages may sound an alarm."""
 
+    has_caller: bool = False
+    """True: readers who may send commands may start calls, too."""
+
     has_report: bool = False
     """True: the server has a page of reports."""
 
@@ -88,7 +87,6 @@ class Wallboard:
     _queue_levels: QueueLevels = Factory(QueueLevels)
     _news: asyncio.Event = Factory(asyncio.Event)
     _tasks: set[asyncio.Task[None]] = Factory(set)
-    _days: dict[ViewKey, tuple[float, list[dict[str, int]]]] = Factory(dict)
     _is_closing: bool = False
 
     def __attrs_post_init__(self) -> None:
@@ -209,7 +207,6 @@ class Wallboard:
         ]
         for key in unused:
             del self._views[key]
-            self._days.pop(key, None)
         return bool(unused)
 
     def _moment(self) -> Moment:
@@ -221,12 +218,12 @@ class Wallboard:
             members=members_by_user(self.source.mirror),
             queue_levels=self._queue_levels.update(state.queues, self.limits),
             limits=self.limits,
+            drawn_at=asyncio.get_running_loop().time(),
         )
 
     def _document(self, view: View, moment: Moment) -> Document:
         """Return the document of a view, with texts in the view's language."""
-        build: Callable[[], Document] = lambda: self._localised(view, moment)  # noqa: E731
-        return contextvars.copy_context().run(build)
+        return contextvars.copy_context().run(self._localised, view, moment)
 
     def _localised(self, view: View, moment: Moment) -> Document:
         use_language(view.key.language)
@@ -240,13 +237,14 @@ class Wallboard:
             "counting": self._counting(state),
             "service_level_threshold": self.model.service_level,
             "commands": view.key.with_commands,
+            "starts_calls": view.key.with_commands and self.has_caller,
             "sound": self.with_sound,
             "report": self.has_report and view.key.bound.is_everything,
         }
         if not state.status.was_live:
             empty: Document = {"figures": {}, "queues": {}, "agents": {}, "calls": {}, "parked": {}}
             return {**document, **empty, "day": []}
-        return {**document, **view.builder.build(moment), "day": self._day(view, moment)}
+        return {**document, **view.builder.build(moment)}
 
     def _counting(self, state: BoardState) -> dict[str, int | None]:
         since = self.model.counting_since
@@ -254,14 +252,6 @@ class Wallboard:
         if self.counting_from is not None and (begin is None or self.counting_from < begin):
             begin = self.counting_from
         if begin is None:
-            return {"since": None, "window": None}
+            return {"since": None}
         midnight = self.model.stats.window_start(state.now)
-        return {"since": to_milliseconds(max(begin, midnight)), "window": None}
-
-    def _day(self, view: View, moment: Moment) -> list[dict[str, int]]:
-        now = asyncio.get_running_loop().time()
-        at, bars = self._days.get(view.key, (0.0, []))
-        if not bars or now - at >= DAY_INTERVAL:
-            bars = day_bars(moment.stats, view.builder.groups(moment), moment.state.now)
-            self._days[view.key] = now, bars
-        return bars
+        return {"since": to_milliseconds(max(begin, midnight))}

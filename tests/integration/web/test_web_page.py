@@ -405,6 +405,9 @@ async def test_commands_are_sent_only_when_allowed_and_never_while_stale(web):
     await web.show(doc, "?mode=desk")
     assert await web.page.locator(".agent .actions").count() == 0
     await web.show({**doc, "commands": True})
+    assert await web.page.locator(".agent .actions").count() == 0  # nobody can start calls
+    allowed = {**doc, "commands": True, "starts_calls": True}
+    await web.show(allowed)
     row = web.page.locator(".call").filter(has_text=doc["calls"][call]["caller"])
     await row.locator("summary").click()
     await row.get_by_role("button", name="Hang up").click()
@@ -422,9 +425,15 @@ async def test_commands_are_sent_only_when_allowed_and_never_while_stale(web):
         ("commands/transfer", {"channel": "6b1e5a3c", "destination": "202"}),
         ("commands/call", {"user": "u0-0", "destination": "0312345678"}),
     ]
-    await web.show(lost({**doc, "commands": True}))
+    await web.show(lost(allowed))
     assert await row.get_by_role("button", name="Hang up").is_disabled()
     assert await agent.get_by_role("button").is_disabled()
+
+
+async def test_name_of_the_call_centre_may_come_later(web):
+    await web.show({**document(), "site": ""}, "?mode=tv")
+    await web.update(site="acme")
+    assert await web.texts("h1") == ["acme"]
 
 
 async def test_filters_are_in_the_address(opened):

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from basix_ws_cti.cli.side_tasks import side_tasks
+from basix_ws_cti.cli.side_tasks import run_beside
 
 
 async def forever(ended):
@@ -22,7 +22,7 @@ async def fail(error):
 
 async def test_tasks_end_with_the_block():
     ended = []
-    async with side_tasks(forever(ended), forever(ended)):
+    async with run_beside(forever(ended), forever(ended)):
         await asyncio.sleep(0)
     assert ended == [True, True]
 
@@ -30,7 +30,7 @@ async def test_tasks_end_with_the_block():
 async def test_error_of_a_task_ends_the_block():
     error, ended = LookupError("of the task"), []
     with pytest.raises(LookupError) as caught:
-        async with side_tasks(fail(error), forever(ended)):
+        async with run_beside(fail(error), forever(ended)):
             await asyncio.Event().wait()
     assert caught.value is error
     assert ended == [True]
@@ -39,7 +39,7 @@ async def test_error_of_a_task_ends_the_block():
 async def test_error_of_the_block_ends_the_tasks():
     error, ended = LookupError("of the block"), []
     with pytest.raises(LookupError) as caught:
-        async with side_tasks(forever(ended)):
+        async with run_beside(forever(ended)):
             await asyncio.sleep(0)
             raise error
     assert caught.value is error
@@ -50,7 +50,7 @@ async def test_cancellation_of_the_block_ends_the_tasks():
     ended = []
 
     async def work():
-        async with side_tasks(forever(ended)):
+        async with run_beside(forever(ended)):
             await asyncio.Event().wait()
 
     task = asyncio.create_task(work())

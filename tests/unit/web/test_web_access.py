@@ -148,6 +148,11 @@ async def test_a_file_with_a_mistake_or_without_content_changes_nothing(tmp_path
     path.unlink()
     gatekeeper.check_file()
     assert gatekeeper.session({COOKIE: token}) is not None
+    gatekeeper.check_file()
+    assert len(caplog.records) == 2  # each problem is reported once
+    write(path, anna("another one"))
+    gatekeeper.check_file()
+    assert gatekeeper.session({COOKIE: token}) is None
 
 
 # -- throttling ------------------------------------------------------------------------------

@@ -316,6 +316,14 @@ async def test_commands_that_do_not_exist_are_refused(make_app, path, content, s
     assert target.sent == []
 
 
+@pytest.mark.parametrize("starts_calls", [False, True])
+async def test_a_document_says_which_commands_are_possible(make_app, starts_calls):
+    target = FakeTarget()
+    app = make_app(commands=target, caller=target if starts_calls else None)
+    document = (await ask(app, "/state")).json
+    assert (document["commands"], document["starts_calls"]) == (True, starts_calls)
+
+
 async def test_without_allowed_commands_nothing_is_sent(make_app):
     app = make_app()
     assert (await post(app, "/commands/hangup", {"channel": "x"})).status == 403

@@ -210,7 +210,7 @@ async def _print_live(source: Source, options: FeedOptions) -> None:
 
     ``print_source`` checks them with the first item, which for calls may be long after that.
     """
-    from basix_ws_cti.cli.side_tasks import side_tasks
+    from basix_ws_cti.cli.side_tasks import run_beside
 
     names = _Names(options)
     if not names.are_checked_early:
@@ -220,7 +220,7 @@ async def _print_live(source: Source, options: FeedOptions) -> None:
     async def check_names() -> None:
         names.check(await source.synced())
 
-    async with side_tasks(check_names()):
+    async with run_beside(check_names()):
         await print_source(source, options)
 
 

@@ -8,7 +8,7 @@ import typer
 
 from basix_ws_cti._internal.translation import _
 from basix_ws_cti.cli.database_argument import reject_password
-from basix_ws_cti.cli.options import TimezoneOption, parse_timezone
+from basix_ws_cti.cli.options import TimezoneOption, parse_named_timezone
 from basix_ws_cti.cli.package_errors import missing_package
 from basix_ws_cti.cli.report_options import (
     DEFAULT_PERIOD,
@@ -67,7 +67,7 @@ def print_report(
 
     _check_combination(kind, selected, output)
     check_target(output)
-    zone = _zone(timezone)
+    zone = parse_named_timezone(timezone)
     try:
         from basix_ws_cti.reports.about import About
     except ModuleNotFoundError as error:
@@ -111,14 +111,6 @@ def _check_combination(kind: str, selected: SelectionOptions, output: OutputOpti
                 "html is one page about queues and agents: leave out {kind}, --where and --columns"
             ).format(kind=kind)
         )
-
-
-def _zone(name: str | None) -> ZoneInfo:
-    """Return the time zone of the report; ``None`` is that of the system."""
-    from basix_ws_cti.cli.local_timezone import find_local_timezone
-
-    zone = parse_timezone(name)
-    return find_local_timezone() if zone is None else cast("ZoneInfo", zone)
 
 
 def _open_reports(database: str, figures: FigureOptions) -> Reports:

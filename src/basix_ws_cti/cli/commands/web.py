@@ -16,15 +16,13 @@ from basix_ws_cti.cli.database_argument import reject_password
 from basix_ws_cti.cli.files import file_access
 from basix_ws_cti.cli.help import panels
 from basix_ws_cti.cli.listen_address import cannot_listen, parse_listen_address
-from basix_ws_cti.cli.options import SourceOptions, TimezoneOption, parse_timezone
+from basix_ws_cti.cli.options import SourceOptions, TimezoneOption, parse_named_timezone
 from basix_ws_cti.cli.package_errors import missing_package
 from basix_ws_cti.cli.wait_limits import LimitOptions
 from basix_ws_cti.exceptions import UsageError
 from basix_ws_cti.transport.address import ServerAddress
 
 if TYPE_CHECKING:
-    from zoneinfo import ZoneInfo
-
     from basix_ws_cti.cli.background_log import BackgroundLog
     from basix_ws_cti.sources.source import Source
     from basix_ws_cti.web.app import WebApp
@@ -90,7 +88,7 @@ class ServerAddressOptions:
         bool,
         _access_option(
             "--allow-commands",
-            help=_("Allow pages to hang up, park, transfer and start calls."),
+            help=_("Allow pages to hang up, park and transfer calls."),
         ),
     ] = False
     mask_numbers: Annotated[
@@ -199,7 +197,7 @@ def serve_wallboard(
     if server.allow_commands:
         # An audit log that depends on --log-level would be none.
         logging.getLogger("basix_ws_cti.web.commands").setLevel(logging.INFO)
-    zone = _zone(timezone)
+    zone = parse_named_timezone(timezone)
     limit_set = LimitSet(limits.board_limits())
     if limit_file is not None:
         with file_access("read", limit_file):
@@ -304,10 +302,3 @@ def _speed(options: SourceOptions) -> float:
     if options.recording is not None:
         return options.recording_speed or 1
     return options.simulate_speed if options.simulate else 1
-
-
-def _zone(name: str | None) -> ZoneInfo:
-    from basix_ws_cti.cli.local_timezone import find_local_timezone
-
-    zone = parse_timezone(name)
-    return find_local_timezone() if zone is None else cast("ZoneInfo", zone)

@@ -89,8 +89,7 @@ def list_entries(file: FileArgument) -> None:
     for account in content.accounts.values():
         typer.echo(f"account {account.name}")
     for link in content.links.values():
-        words = str(link).split()
-        typer.echo(" ".join([*words[:2], *words[3:]]))
+        typer.echo(" ".join(["link", link.name, *link.filters]))
 
 
 def remove_entry(file: FileArgument, name: NameArgument) -> None:

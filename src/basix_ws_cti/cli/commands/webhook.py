@@ -300,7 +300,7 @@ async def _send(
     """Send the events of the selected feed until it ends."""
     from basix_ws_cti.calls.event_json import event_name
     from basix_ws_cti.cli.alert_items import check_queues
-    from basix_ws_cti.cli.side_tasks import side_tasks
+    from basix_ws_cti.cli.side_tasks import run_beside
 
     rules = selection.alert_rules()
     is_live = options.recording is None
@@ -320,7 +320,7 @@ async def _send(
         # A recorded source cannot be waited for while it is iterated over.
         if is_live and not selection.allow_unknown:
             others.append(check_names())
-        async with side_tasks(*others):
+        async with run_beside(*others):
             await webhook.run(
                 feed, where=where, alerts=rules, when_full="drop" if is_live else "wait"
             )

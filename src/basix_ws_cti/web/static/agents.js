@@ -70,7 +70,7 @@ export class AgentRow extends Memo {
 
 export function AgentPanel({ board }) {
   const groups = agentGroups(board.doc, board.settings.sort);
-  const actions = board.doc.commands && (board.canAct ? "on" : "off");
+  const actions = board.doc.starts_calls && (board.canAct ? "on" : "off");
   return html`<section class="panel agent-panel">
     <header><h2>${t("agents")}</h2><span class="count">${Object.keys(board.doc.agents).length}</span></header>
     ${groups.map((group) => html`<${AgentGroup} key=${group.key} name=${group.name} agents=${group.agents} clock=${board.clock} actions=${actions} />`)}

@@ -3,7 +3,7 @@
 import { html } from "./vendor/preact-htm.js";
 import { CallActions } from "./actions.js";
 import { plain } from "./format.js";
-import { Elapsed, LevelBadge, levelClass, Memo, Name, TimeText } from "./parts.js";
+import { Elapsed, LevelBadge, levelClass, Memo, Name, Ticking } from "./parts.js";
 import { t } from "./texts.js";
 
 // Kinds of phases that have a look of their own.
@@ -44,7 +44,7 @@ class CallRow extends Memo {
 }
 
 // Phases of a call from its start until now, each as wide as it was long.
-class Timeline extends TimeText {
+class Timeline extends Ticking {
   text() {
     const { call, clock } = this.props;
     const now = clock.now() ?? call.started;

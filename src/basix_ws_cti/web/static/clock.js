@@ -11,6 +11,7 @@ const BUCKETS = 10;
 export class PbxClock {
   constructor() {
     this.buckets = [];
+    this.offset = null; // the smallest one of the buckets; null before the first frame
     this.frozen = null;
     this.speed = 1;
   }
@@ -19,6 +20,7 @@ export class PbxClock {
   // the PBX's time that passes per second.
   reset(speed) {
     this.buckets = [];
+    this.offset = null;
     this.speed = speed || 1;
   }
 
@@ -33,11 +35,8 @@ export class PbxClock {
       this.buckets.push({ bucket, offset });
       this.buckets = this.buckets.slice(-BUCKETS);
     }
-    return (offset - this.offset()) / this.speed;
-  }
-
-  offset() {
-    return Math.min(...this.buckets.map((one) => one.offset));
+    this.offset = Math.min(...this.buckets.map((one) => one.offset));
+    return (offset - this.offset) / this.speed;
   }
 
   // Return the PBX's time in milliseconds since the epoch; null before the first frame.
@@ -45,7 +44,7 @@ export class PbxClock {
     if (this.frozen !== null) {
       return this.frozen;
     }
-    return this.buckets.length ? performance.now() * this.speed - this.offset() : null;
+    return this.offset === null ? null : performance.now() * this.speed - this.offset;
   }
 
   // Stop the clock at a time; null lets it run again.

@@ -5,8 +5,8 @@ import { AgentPanel } from "./agents.js";
 import { CallList, ParkedList } from "./calls.js";
 import { DayBars } from "./day.js";
 import { countingSince, formula, queuesByName, Tiles } from "./figures.js";
-import { count, percent, timeOfDay } from "./format.js";
-import { Elapsed, FeedState, LevelBadge, levelClass, Name, StaleNotice, StateLegend, TimeText, worstLevel } from "./parts.js";
+import { count, percent } from "./format.js";
+import { Clock, Elapsed, FeedState, LevelBadge, levelClass, Name, QueueFigure, StaleNotice, StateLegend, worstLevel } from "./parts.js";
 import { addressWith } from "./settings.js";
 import { t } from "./texts.js";
 
@@ -33,11 +33,11 @@ export function Desk({ board, places }) {
 }
 
 export function TopBar({ board }) {
-  const { doc, clock, settings } = board;
+  const { doc, settings } = board;
   return html`<header class="top">
     <h1><${Name} text=${doc.site || t("wallboard")} /></h1>
     <${FeedState} board=${board} />
-    <span class="clock"><${TimeText} clock=${clock} format=${(now) => timeOfDay(now, doc.zone)} /></span>
+    <${Clock} board=${board} />
     <span class="spacer"></span>
     <nav aria-label=${t("view")}>
       <${Choice} board=${board} name="mode" values=${{ desk: t("view_desk"), tv: t("view_tv"), phone: t("view_phone") }} value=${settings.mode} />
@@ -99,9 +99,8 @@ export function Link({ board, changes, children }) {
 
 export function DeskQueue({ board, queue }) {
   const level = worstLevel(queue.levels);
-  const figure = (name, value) => html`<div class="queue-figure${levelClass(queue.levels?.[name])}">
-    <dt>${t(`figure_${name}`)}</dt><dd>${value}</dd>
-  </div>`;
+  const figure = (name, value) =>
+    html`<${QueueFigure} title=${t(`figure_${name}`)} level=${queue.levels?.[name]}>${value}<//>`;
   return html`<li class="card${levelClass(level)}">
     <header>
       <h3><${Link} board=${board} changes=${{ queue: queue.key }}><${Name} text=${queue.name} /><//></h3>

@@ -2,19 +2,15 @@
 
 import { html } from "./vendor/preact-htm.js";
 import { count, duration, percent, timeOfDay, hourMinute, day } from "./format.js";
-import { Elapsed, isRaised, LevelSign, levelClass, worstLevel } from "./parts.js";
+import { Elapsed, isRaised, LevelSign, levelClass, RANKS, worstLevel } from "./parts.js";
 import { t } from "./texts.js";
 
 // Figures whose lower values are the worse ones.
 const FALLING = new Set(["service_level"]);
 const SHARES = new Set(["service_level", "abandon_rate"]);
-const DURATIONS = new Set(["longest_wait", "average_answer"]);
 
 function limitText(name, value) {
-  if (SHARES.has(name)) {
-    return percent(value);
-  }
-  return DURATIONS.has(name) ? duration(value) : count(value);
+  return SHARES.has(name) ? percent(value) : duration(value);
 }
 
 // Return the limit that counts at a level, in words; null for a figure without limits.
@@ -67,10 +63,8 @@ export function tiles(board) {
     },
     {
       name: "abandoned",
-      figure: figures.abandoned?.limits || isRaised(figures.abandoned?.level)
-        ? figures.abandoned
-        : figures.abandon_rate,
-      limitName: figures.abandoned?.limits ? "abandoned" : "abandon_rate",
+      figure: figures.abandon_rate,
+      limitName: "abandon_rate",
       main: count(value("abandoned")),
       second: figures.abandon_rate?.value == null ? "" : percent(value("abandon_rate")),
       words: countingSince(board),
@@ -106,12 +100,9 @@ export function Tiles({ board }) {
   return html`<div class="tiles">${tiles(board).map((tile) => html`<${Tile} key=${tile.name} tile=${tile} />`)}</div>`;
 }
 
-// Return the period of the counts: today, the last minutes, or since a time.
+// Return the period of the counts: today, or since a time.
 export function countingSince(board) {
   const { counting, zone } = board.doc;
-  if (counting?.window) {
-    return t("last_minutes", { minutes: Math.round(counting.window / 60) });
-  }
   if (counting?.since === null || counting?.since === undefined) {
     return t("today");
   }
@@ -144,12 +135,10 @@ export function byName(rows) {
   return rows.sort((one, other) => compare(one.name, other.name) || compare(one.key, other.key));
 }
 
-const RANKS = { alarm: 0, warning: 1, ok: 2 };
-
 // Queues over a limit first, and then by name.
 export function queuesByUrgency(doc) {
   return queuesByName(doc)
     .map((queue) => ({ queue, rank: RANKS[worstLevel(queue.levels)] }))
-    .sort((one, other) => one.rank - other.rank)
+    .sort((one, other) => other.rank - one.rank)
     .map(({ queue }) => queue);
 }

@@ -2,7 +2,7 @@
 
 import { Component, html } from "./vendor/preact-htm.js";
 import { onTick } from "./clock.js";
-import { duration, plain } from "./format.js";
+import { duration, plain, timeOfDay } from "./format.js";
 import { t } from "./texts.js";
 
 // Component that is drawn again only if one of its properties is another value.
@@ -17,7 +17,7 @@ export class Memo extends Component {
 }
 
 // Component that draws itself again when the text that depends on the time has changed.
-class Ticking extends Component {
+export class Ticking extends Component {
   componentDidMount() {
     this.stopTicking = onTick(() => {
       if (this.text() !== this.shown) {
@@ -52,8 +52,15 @@ export class TimeText extends Ticking {
   }
 }
 
+// Time of day of the PBX.
+export function Clock({ board }) {
+  const format = (now) => timeOfDay(now, board.doc.zone);
+  return html`<span class="clock"><${TimeText} clock=${board.clock} format=${format} /></span>`;
+}
+
 export function Name({ text }) {
-  return html`<bdi class="name" title=${plain(text)}>${plain(text)}</bdi>`;
+  const shown = plain(text);
+  return html`<bdi class="name" title=${shown}>${shown}</bdi>`;
 }
 
 // Signs of a level: a triangle for a warning, an octagon for an alarm.
@@ -78,11 +85,18 @@ export function LevelBadge({ level }) {
     : null;
 }
 
+// The worse a level, the higher its rank.
+export const RANKS = { ok: 0, warning: 1, alarm: 2 };
+
 export const levelClass = (level) => (isRaised(level) ? ` ${level}` : "");
 
 export function worstLevel(levels) {
   const values = Object.values(levels || {});
   return ["alarm", "warning"].find((one) => values.includes(one)) ?? "ok";
+}
+
+export function QueueFigure({ title, level, children }) {
+  return html`<div class="queue-figure${levelClass(level)}"><dt>${title}</dt><dd>${children}</dd></div>`;
 }
 
 // Shapes of the states of agents, which differ without their colours.
@@ -94,7 +108,7 @@ const STATE_SHAPES = {
   parked: html`<rect class="outline" x="4" y="4" width="16" height="16" rx="3" /><path class="outline" d="M10 17 V8 H12.5 A2.5 2.5 0 0 1 12.5 13 H10" />`,
   other: html`<rect class="outline" x="4" y="4" width="16" height="16" rx="3" /><path class="outline" d="M9 12 H15" />`,
   free: html`<circle class="outline" cx="12" cy="12" r="8" />`,
-  offline: html`<path class="faint" d="M6 6 L18 18 M18 6 L6 18" />`,
+  offline: html`<path class="outline" d="M6 6 L18 18 M18 6 L6 18" />`,
 };
 
 // States in the order of legends and counts.

@@ -5,8 +5,7 @@ import { agentGroups, AgentRow, StateCounts } from "./agents.js";
 import { CallList, ParkedList } from "./calls.js";
 import { DeskQueue, Foot, Link } from "./desk.js";
 import { queuesByUrgency, Tiles } from "./figures.js";
-import { timeOfDay } from "./format.js";
-import { FeedState, Name, StaleNotice, TimeText } from "./parts.js";
+import { Clock, FeedState, Name, StaleNotice } from "./parts.js";
 import { t } from "./texts.js";
 
 export function Phone({ board, places }) {
@@ -16,7 +15,7 @@ export function Phone({ board, places }) {
       <h1><${Name} text=${doc.site || t("wallboard")} /></h1>
       <span class="spacer"></span>
       ${board.stale ? null : html`<${FeedState} board=${board} />`}
-      <span class="clock"><${TimeText} clock=${clock} format=${(now) => timeOfDay(now, doc.zone)} /></span>
+      <${Clock} board=${board} />
     </header>
     <${StaleNotice} board=${board} />
     <main>

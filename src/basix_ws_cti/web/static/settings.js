@@ -9,8 +9,8 @@ function oneOf(values, value, otherwise) {
   return values.includes(value) ? value : otherwise;
 }
 
-export function readSettings(search = location.search) {
-  const address = new URLSearchParams(search);
+export function readSettings() {
+  const address = new URLSearchParams(location.search);
   const browser = navigator.languages.find((one) => LANGUAGES.includes(one.slice(0, 2)));
   const page = Number.parseInt(address.get("page"), 10);
   return {

@@ -1,6 +1,7 @@
 // Sounds for levels that a figure or queue newly reaches; off unless the address asks for them.
 
-const RANKS = { warning: 1, alarm: 2 };
+import { RANKS } from "./parts.js";
+
 const TONES = { warning: [660], alarm: [880, 660, 880] };
 const LENGTH = 0.18; // seconds of one tone
 const VOLUME = 0.2;
@@ -25,7 +26,7 @@ export class Sounds {
       return;
     }
     const risen = Object.keys(levels)
-      .filter((name) => (RANKS[levels[name]] ?? 0) > (RANKS[before[name]] ?? 0))
+      .filter((name) => RANKS[levels[name] ?? "ok"] > RANKS[before[name] ?? "ok"])
       .map((name) => levels[name]);
     const wanted = ["alarm", "warning"].find((one) => risen.includes(one) && settings.sounds.includes(one));
     if (wanted) {

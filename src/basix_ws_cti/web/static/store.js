@@ -1,7 +1,6 @@
 // The state document: a snapshot, and the updates since.
 
 const TABLES = ["queues", "agents", "calls", "parked"];
-const WHOLE = ["feed", "figures", "counting", "day", "time", "seq", "commands"];
 
 export class Store {
   constructor() {
@@ -21,18 +20,14 @@ export class Store {
     if (!this.doc || frame.seq !== this.doc.seq + 1) {
       return false;
     }
-    for (const name of WHOLE) {
-      if (frame[name] !== undefined) {
-        this.doc[name] = frame[name];
-      }
-    }
-    for (const name of TABLES) {
-      const change = frame[name];
-      if (change) {
-        for (const key of change.gone || []) {
+    for (const [name, value] of Object.entries(frame)) {
+      if (TABLES.includes(name)) {
+        for (const key of value.gone || []) {
           delete this.doc[name][key];
         }
-        Object.assign(this.doc[name], change.set);
+        Object.assign(this.doc[name], value.set);
+      } else {
+        this.doc[name] = value;
       }
     }
     return true;

@@ -51,10 +51,6 @@ export class Stream {
     return this.pollAt !== null;
   }
 
-  get isConnecting() {
-    return !this.hasFrame && !this.isPolling;
-  }
-
   tick(now) {
     if (this.request && now - this.request.started > REQUEST) {
       this.request.controller.abort();

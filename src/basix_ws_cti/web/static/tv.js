@@ -1,20 +1,21 @@
 // View for a screen on the wall, 1920×1080: nothing scrolls, and pages of queues take turns.
 
 import { html } from "./vendor/preact-htm.js";
-import { count, percent, timeOfDay } from "./format.js";
+import { count, percent } from "./format.js";
 import { countingSince, formula, queuesByUrgency, Tiles } from "./figures.js";
 import {
   AgentSquare,
+  Clock,
   Elapsed,
   FeedState,
   LevelBadge,
   levelClass,
   Name,
+  QueueFigure,
   StaleNotice,
   StateLegend,
   stateName,
   STATES,
-  TimeText,
   worstLevel,
 } from "./parts.js";
 import { t } from "./texts.js";
@@ -31,7 +32,6 @@ const MOST_SQUARES = { 1: 90, 2: 39, 3: 32, 4: 36, 5: 18, 6: 18 };
 
 // Number of agents up to which the squares are larger.
 const FEW = 8;
-const WAITERS = 3;
 
 // Decides which queues are on the screen.
 //
@@ -74,7 +74,7 @@ export class Rotation {
 }
 
 export function Tv({ board, rotation }) {
-  const { doc, clock, settings } = board;
+  const { doc, settings } = board;
   const { keys, page, pages } = rotation.look(doc, performance.now(), settings.page);
   return html`<main class="tv">
     <header class="bar">
@@ -83,7 +83,7 @@ export function Tv({ board, rotation }) {
       <${StaleNotice} board=${board} />
       ${pages > 1 ? html`<span class="page-number">${t("page", { page, pages })}</span>` : null}
       ${board.stale ? null : html`<${FeedState} board=${board} />`}
-      <span class="clock"><${TimeText} clock=${clock} format=${(now) => timeOfDay(now, doc.zone)} /></span>
+      <${Clock} board=${board} />
     </header>
     <${Tiles} board=${board} />
     <div class="cards cards-${Math.max(1, keys.length)}">
@@ -124,17 +124,13 @@ function QueueCard({ board, queue, cards }) {
     </dl>
     <div class="waiters">
       <h3>${t("longest_waiters")}</h3>
-      <ol>${queue.waiters.slice(0, WAITERS).map((one) => html`<li key=${one.call}>
+      <ol>${queue.waiters.map((one) => html`<li key=${one.call}>
         <${Name} text=${one.name} /><${Elapsed} since=${one.since} clock=${board.clock} />
       </li>`)}</ol>
       ${queue.waiters.length ? null : html`<p class="none">${t("nobody_waits")}</p>`}
     </div>
     <${Agents} agents=${agents} clock=${board.clock} cards=${cards} />
   </section>`;
-}
-
-function QueueFigure({ title, level, children }) {
-  return html`<div class="queue-figure${levelClass(level)}"><dt>${title}</dt><dd>${children}</dd></div>`;
 }
 
 function Agents({ agents, clock, cards }) {
