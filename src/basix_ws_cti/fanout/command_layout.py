@@ -79,15 +79,16 @@ return redis.call('PEXPIRE', KEYS[1], ARGV[2])
 # Keys: claim, reply. Argument: milliseconds to keep the claim.
 WITHDRAW: Final = """
 local reply = redis.call('LPOP', KEYS[2])
-if reply then return reply end
+if reply then return {'reply', reply} end
 local held = redis.call('GET', KEYS[1])
 if not held then
   redis.call('SET', KEYS[1], 'withdrawn', 'PX', ARGV[1])
-  return 'withdrawn'
+  held = 'withdrawn'
 end
-return held
+return {'claim', held}
 """
-"""Script that withdraws a request; returns the reply if there is one, else the claim."""
+"""Script that withdraws a request; returns ``reply`` and the reply if there is one, else ``claim``
+and the claim."""
 
 
 @frozen

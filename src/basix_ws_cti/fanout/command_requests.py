@@ -159,7 +159,7 @@ class CommandRequester:
         end = loop.time() + timeout + _GRACE
         while True:
             try:
-                answer: Any = await connection.execute(
+                kind, found = await connection.execute(
                     *("EVAL", WITHDRAW, 2, keys.claim(request_id), keys.reply(request_id)),
                     round((timeout + KEEP_ANSWERS) * 1000),
                 )
@@ -168,14 +168,14 @@ class CommandRequester:
                     raise CommandTimeout(request.name, timeout) from None
                 await asyncio.sleep(_RETRY_INTERVAL)
                 continue
-            if answer == WITHDRAWN:
+            if kind == b"reply":
+                return Reply.from_json(found)
+            if found == WITHDRAWN:
                 if error is not None:
                     raise error
                 raise CommandRefused(
                     request.name, "not_taken", "no publisher took it before its deadline"
                 )
-            if answer.startswith(b"{"):
-                return Reply.from_json(answer)
             if error is None or loop.time() >= end:
                 raise CommandTimeout(request.name, timeout)
             await asyncio.sleep(_RETRY_INTERVAL)  # it is being executed
