@@ -23,7 +23,7 @@ followers and leaders do not matter.
 from __future__ import annotations
 
 import json
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 from attrs import frozen
 
@@ -171,9 +171,12 @@ class Reply:
 
     @classmethod
     def from_json(cls, data: bytes) -> Reply:
-        """Return the reply in JSON; unreadable JSON is a failure."""
+        """Return the reply in JSON; unreadable JSON and an unknown outcome are failures."""
         try:
             value = json.loads(data)
-            return cls(value["outcome"], str(value["problem"]), tuple(map(str, value["uuids"])))
+            outcome, problem, uuids = value["outcome"], str(value["problem"]), value["uuids"]
+            if outcome in get_args(Outcome):
+                return cls(outcome, problem, tuple(map(str, uuids)))
         except (ValueError, TypeError, KeyError):
-            return cls("failed", "the publisher's reply is unreadable")
+            pass
+        return cls("failed", "the publisher's reply is unreadable")
