@@ -19,7 +19,7 @@ from basix_ws_cti.exceptions import (
     UsageError,
 )
 
-from .command_layout import CLAIM, KEEP_ANSWERS, REPLY, CommandKeys, Reply, Request
+from .command_layout import CLAIM, KEEP_ANSWERS, REPLY, CommandKeys, Reply, Request, Submission
 from .redis_connection import RedisConnection
 from .stream import fields_of, leader_key
 
@@ -100,22 +100,24 @@ class CommandExecutor:
         )
         for entry_id, pairs in answer[0][1] if answer else ():
             position = entry_id
-            task = asyncio.create_task(self._serve(fields_of(pairs)), name="basix_ws_cti command")
+            submission = Submission.from_entry(entry_id, fields_of(pairs))
+            if submission is None:
+                _logger.warning("a request of a follower is unreadable: it has another version")
+                continue
+            task = asyncio.create_task(self._serve(submission), name="basix_ws_cti command")
             self._running.add(task)
             task.add_done_callback(self._running.discard)
         return position
 
-    async def _serve(self, fields: dict[bytes, bytes]) -> None:
+    async def _serve(self, submission: Submission) -> None:
         """Claim a request, execute it, and reply; do nothing if it is not to be executed."""
-        request_id = fields.get(b"id", b"").decode("ascii", "replace")
-        request = Request.from_json(fields.get(b"data", b""))
-        if request is None:
-            _logger.warning("a request of a follower is unreadable: it has another version")
-            return
+        request_id, request = submission.request_id, submission.request
         asked = asyncio.get_running_loop().time()
+        end = asked + submission.timeout  # not before the deadline: it was submitted earlier
         left = await self._write(
+            end,
             *("EVAL", CLAIM, 2, leader_key(self._stream), self._keys.claim(request_id)),
-            *(self._token, fields.get(b"deadline", b"0"), KEEP_ANSWERS * 1000),
+            *(self._token, submission.deadline, KEEP_ANSWERS * 1000),
         )
         if not left:
             return
@@ -127,18 +129,24 @@ class CommandExecutor:
             reply = Reply("failed", "the publisher was too slow: nothing was sent")
         _logger.info("command of a follower: %s, %s", request.name, reply.outcome)
         await self._write(
+            end + KEEP_ANSWERS,
             *("EVAL", REPLY, 1, self._keys.reply(request_id), reply.to_json()),
             KEEP_ANSWERS * 1000,
         )
 
-    async def _write(self, *command: bytes | str | int) -> Any:
-        """Execute a command that may be repeated, until Redis answers."""
+    async def _write(self, end: float, *command: bytes | str | int) -> Any:
+        """Execute a command that may be repeated; return the answer of Redis.
+
+        ``None``: Redis did not answer until the event loop's clock was at ``end``.
+        """
         while True:
             try:
                 async with self._writing:
                     return await self._writer.execute(*command)
             except RedisFeedError as error:
                 _logger.warning("a command of a follower waits for Redis: %s", error)
+                if asyncio.get_running_loop().time() >= end:
+                    return None
                 await asyncio.sleep(_RETRY_INTERVAL)
 
     async def _execute(self, request: Request, timeout: float) -> Reply:  # noqa: ASYNC109

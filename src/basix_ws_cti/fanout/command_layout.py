@@ -23,6 +23,7 @@ followers and leaders do not matter.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any, Final, Literal, get_args
 
 from attrs import frozen
@@ -41,6 +42,9 @@ WITHDRAWN: Final = b"withdrawn"
 
 NAMES: Final = ("hangup", "park", "transfer", "call_user")
 """Names of the commands."""
+
+# Largest deadline, in milliseconds: scripts of Redis calculate with numbers of 53 bits.
+_MAX_DEADLINE: Final = 2**53
 
 # Key: requests. Arguments: id, milliseconds until the deadline, data, number of requests to keep,
 # and milliseconds for which they are kept.
@@ -144,6 +148,34 @@ class Request:
             return None
         is_valid = name in NAMES and isinstance(arguments, dict) and isinstance(confirm, bool)
         return cls(name, arguments, confirm) if is_valid and value.get("v") == 1 else None
+
+
+@frozen
+class Submission:
+    """Request in the stream."""
+
+    request_id: str
+    """Id of the request, chosen by the follower."""
+    deadline: int
+    """Deadline, in milliseconds of Redis."""
+    timeout: float
+    """Seconds from its submission to its deadline."""
+    request: Request
+    """The request."""
+
+    @classmethod
+    def from_entry(cls, entry_id: bytes, fields: Mapping[bytes, bytes]) -> Submission | None:
+        """Return the request in an entry; ``None``: it is none that this version knows."""
+        request = Request.from_json(fields.get(b"data", b""))
+        try:
+            deadline = int(fields.get(b"deadline", b""))
+        except ValueError:
+            return None
+        if request is None or not 0 <= deadline <= _MAX_DEADLINE:
+            return None
+        submitted = int(entry_id.partition(b"-")[0])
+        request_id = fields.get(b"id", b"").decode("ascii", "replace")
+        return cls(request_id, deadline, (deadline - submitted) / 1000, request)
 
 
 Outcome = Literal["done", "not_connected", "no_effect", "failed"]
