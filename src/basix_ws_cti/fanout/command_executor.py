@@ -160,6 +160,10 @@ class CommandExecutor:
             return Reply("failed", str(error))
         except TypeError:
             return Reply("failed", "its arguments are invalid")
+        except Exception as error:  # noqa: BLE001 - of make_api, whose text may be confidential
+            name = type(error).__name__
+            _logger.error("a command of a follower raised an error: %s", name)  # noqa: TRY400
+            return Reply("failed", "an error of the publisher, which its log names")
 
     async def _send(self, request: Request, timeout: float) -> tuple[str, ...]:  # noqa: ASYNC109
         arguments = dict(request.arguments)

@@ -91,3 +91,18 @@ async def test_reply_is_retried_as_long_as_replies_are_kept():
     await execute(redis, 1000)
     assert {script for _, script in redis.scripts[1:]} == {REPLY}
     assert redis.scripts[-1][0] == 2 + KEEP_ANSWERS
+
+
+@on_virtual_clock
+async def test_follower_gets_a_reply_without_the_text_of_an_error_of_make_api(caplog):
+    def make_api():
+        raise LookupError("0312341234")
+
+    redis = OneRequest(b"%d" % (SUBMITTED + 2000))
+    await execute(redis, 1, make_api)
+    problem = "an error of the publisher, which its log names"
+    assert redis.replies == [{"outcome": "failed", "problem": problem, "uuids": []}]
+    assert logged(caplog) == [
+        "a command of a follower raised an error: LookupError",
+        "command of a follower: call_user, failed",
+    ]
