@@ -380,11 +380,12 @@ class LiveFeed(NotPicklable):
         callbacks = self._core.dispatcher.callbacks
         remove = self._watch_alerts().add(rule, partial(callbacks.call, name))
 
-        def unregister_both() -> None:
+        def unregister_all() -> None:
             remove()
             unregister()
+            callbacks.forget(name)
 
-        return unregister_both
+        return unregister_all
 
     def _watch_alerts(self) -> AlertWatch:
         """Return the watch of alerts, and start it with the first rule."""
