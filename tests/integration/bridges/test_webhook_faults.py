@@ -6,13 +6,12 @@ import asyncio
 import contextlib
 import gc
 import logging
-import resource
 import sqlite3
 import tracemalloc
 
 import pytest
 from support.sizes import NIGHTLY
-from support.small_disk import enlarge, small_disk
+from support.small_disk import enlarge, file_limit, small_disk
 from support.waiting import TIMEOUT, eventually
 from support.webhook_receiver import SECRET, EventSource, WebhookReceiver, ended, started
 
@@ -145,17 +144,6 @@ async def test_events_that_are_too_old_are_dropped_at_the_start(spool):
     ):
         await eventually(lambda: webhook.health.dropped == 1)
         assert receiver.requests == []
-
-
-@contextlib.contextmanager
-def file_limit(size):
-    """Let no file of this process grow beyond a size."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 async def test_file_that_cannot_grow_delays_events_and_loses_none(spool):
