@@ -1,4 +1,4 @@
-"""Pages name what to install, above the first code that needs it."""
+"""Pages name what to install and to set, above the first code that needs it."""
 
 from __future__ import annotations
 
@@ -50,6 +50,14 @@ PROGRAMS = {
     r"(?m)^promtool ": "promtool",
 }
 
+# A command that connects, without an option that says where to. Its page shows the variables.
+CONNECTS = re.compile(
+    r"(?m)^basix-ws-cti (?:--lang \w+ )?"
+    r"(?:call|doctor|hangup|listen|log|metrics|park|publish|record|state|top|transfer|web|webhook) "
+    r"(?!(?:.*\\\n)*.*--(?:help|profile|recording|redis|server|simulate|user-extension)\b)"
+    r"(?!.*\brediss?://reader@)"
+)
+
 # These pages are read after a page that says it; they are not followed from top to bottom.
 ABOUT = {
     "docs/contributing.md",
@@ -84,11 +92,13 @@ def missing(page):
         for pattern, name in PROGRAMS.items():
             if re.search(pattern, block.source) and name not in above:
                 yield f"{block}: name {name} above: {block.first}"
+        if CONNECTS.search(block.source) and "BASIX_SERVER" not in above + block.source:
+            yield f"{block}: show BASIX_SERVER above: {block.first}"
 
 
 @pytest.mark.parametrize(
     "page", PAGES, ids=lambda page: page.relative_to(docs_code.ROOT).as_posix()
 )
-def test_page_says_what_to_install_before_it_is_needed(page):
+def test_page_says_what_code_needs_before_it_is_needed(page):
     found = [*missing(page)]
     assert not found, "\n".join(found)
