@@ -108,7 +108,7 @@ NOT_RUN = {
         "--group 1900": CRM,
         "basix-ws-cti webhook https://crm.example.com/calls --secret-file secrets.txt": CRM,
         "basix-ws-cti webhook https://chat.example.com/alerts --alerts "
-        "'longest-wait>60s@sales' --only-alerts": CRM,
+        "'longest-wait>60s@sales' --only-alerts --spool chat.db": CRM,
         "basix-ws-cti dead-letters list": "there is no spool: see test_cli_webhook.py",
         "import asyncio": CRM,
     },
