@@ -4,6 +4,7 @@ import re
 import sys
 from pathlib import Path
 
+from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.pycode import ModuleAnalyzer
 from sphinx.search.en import SearchEnglish
@@ -103,6 +104,21 @@ def say_language(
         context["language"] = "ja"
 
 
+def drop_language_link(
+    _app: Sphinx, _page: str, _template: str, _context: dict[str, object], doctree: object
+) -> None:
+    """Remove the link to the other language at the top, which the description would begin with.
+
+    The text of the page is complete at this point; only its description is made after it.
+    """
+    if not isinstance(doctree, nodes.document):
+        return  # a page without a source, such as the search
+    for paragraph in doctree.findall(nodes.paragraph):
+        if paragraph.astext() in {"English", "日本語"}:
+            paragraph.parent.remove(paragraph)
+        return
+
+
 def drop_filler(
     _app: Sphinx, _what: str, _name: str, _obj: object, _options: object, lines: list[str]
 ) -> None:
@@ -134,3 +150,4 @@ def setup(app: Sphinx) -> None:
     app.connect("autodoc-process-docstring", drop_filler)
     app.add_search_language(Search)
     app.connect("html-page-context", say_language)
+    app.connect("html-page-context", drop_language_link, priority=400)  # before opengraph

@@ -63,7 +63,7 @@ async def main() -> None:
         print("A simulated company on a busy day, in fast motion:\n")
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(listen(cti.Client(**simulator.connect_args)), timeout=10)
-    print("\nNext, see this on a wallboard: pip install '.[cli]' && basix-ws-cti top --simulate")
+    print("\nA wallboard: .venv/bin/pip install '.[cli]' && .venv/bin/basix-ws-cti top --simulate")
 
 
 if __name__ == "__main__":

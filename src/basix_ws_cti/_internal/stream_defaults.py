@@ -11,4 +11,4 @@ DEFAULT_MAX_ENTRIES: Final = 50_000
 """Default number of entries that the stream keeps."""
 
 MIN_ENTRIES: Final = 1000
-"""Smallest number of entries that the stream can be told to keep."""
+"""Smallest number of entries that a stream can be set to keep."""

@@ -189,7 +189,7 @@ class AlertMonitor:
 def find_queue(name: str, groups: Mapping[int, Group]) -> int | None:
     """Return the id of the group with this id, extension, name or label, in this order.
 
-    ``None``: there is none.
+    ``None`` if no group matches.
     """
     for attribute in ("id", "main_extension", "name", "label"):
         for key, group in groups.items():

@@ -32,8 +32,8 @@ Invariants:
   the state is newer. If only more is known about the party, the phase goes on with that party.
 - A phase never begins before the end of the last lead leg.
 - ``complete`` turns false, and stays false, once something of the call may have been missed: the
-  feed showed a leg late, or had a gap, or there were so many phases or transfers that some were
-  dropped.
+  feed showed a leg late, or had a gap, or phases or transfers were dropped because there were too
+  many.
 
 Events of a new phase (``_phase_began``); the first match counts:
 
@@ -256,7 +256,7 @@ class ActiveCall:
         return self._with_news(events)
 
     def _with_news(self, events: list[CallEvent]) -> list[CallEvent]:
-        """Return the events of a transition; if there are none and it made news, an update."""
+        """Return the events of a transition, or an update if it made news without an event."""
         if self.has_news:
             self.has_news = False
             if not events:

@@ -191,7 +191,8 @@ def _end_with_call(wait: Wait, call: Call, ended: int) -> Wait:
 def _was_abandoned(call: Call) -> bool:
     """Return True if the party that waited at the end of a call hung up.
 
-    A user who gave up on an outbound call has no ``abandoned_in``, but may have waited in a queue.
+    A user who hung up an outbound call before an answer has no ``abandoned_in``, but may have
+    waited in a queue.
     """
     has_given_up = call.disposition == "unanswered" and call.ended_by == "caller"
     return call.abandoned_in is not None or has_given_up

@@ -46,7 +46,10 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in EXTRA:
             raise
-        sys.exit("basix-ws-cti: the command line needs: pip install 'basix_ws_cti[cli]'")
+        sys.exit(
+            f"basix-ws-cti: the command line needs the package {error.name}: "
+            "pip install 'basix_ws_cti[cli]'"
+        )
 
 
 def _use_chosen_language() -> LanguageChoice:

@@ -10,26 +10,29 @@
 Needs the extra ``calllog``; workbooks, Parquet and data frames need the extra ``reports``.
 """
 
-from .intervals import By, Interval, split
-from .period import Period
-from .report_kinds import ReportKind, report_table
-from .reports import Reports
-from .rows import (
-    AgentRow,
-    CallbackRow,
-    CallListRow,
-    FirstContactRow,
-    GapRow,
-    HeatCell,
-    NameRow,
-    NumberRow,
-    OutboundRow,
-    QueueRow,
-    RepeatCallerRow,
-    VolumeRow,
-)
-from .selection import Selection
-from .tables import Column, Table
+from basix_ws_cti._internal.extras import imports_of_extra
+
+with imports_of_extra(__name__, "reports"):
+    from .intervals import By, Interval, split
+    from .period import Period
+    from .report_kinds import ReportKind, report_table
+    from .reports import Reports
+    from .rows import (
+        AgentRow,
+        CallbackRow,
+        CallListRow,
+        FirstContactRow,
+        GapRow,
+        HeatCell,
+        NameRow,
+        NumberRow,
+        OutboundRow,
+        QueueRow,
+        RepeatCallerRow,
+        VolumeRow,
+    )
+    from .selection import Selection
+    from .tables import Column, Table
 
 __all__ = [
     "AgentRow",

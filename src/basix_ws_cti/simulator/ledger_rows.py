@@ -86,8 +86,8 @@ class CallRow:
     origination: str | None
     """``origination`` of the first channel: a JSON array of texts; ``None``: it has none."""
     tags: str | None
-    """Tags of all channels, in the order in which they appeared: a JSON array of texts; ``None``:
-    there are none."""
+    """Tags of all channels, in the order in which they appeared: a JSON array of texts; ``None``
+    without tags."""
     went_outside: bool
     """True: an inbound or internal call was sent outside."""
     joined: str | None

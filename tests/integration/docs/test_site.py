@@ -122,6 +122,31 @@ def test_head_has_version_icon_and_description(site, page):
     assert {"description", "og:title", "og:description", "twitter:card"} <= {*described}
 
 
+LANGUAGE_LINK = re.compile(r"\s*(English|日本語)\b")
+
+
+def test_descriptions_begin_with_the_text_of_the_page(site):
+    """Translated pages begin with a link to the other language; it describes nothing."""
+    described = {}
+    for page in sorted(site.glob("**/*.html")):
+        head = bs4.BeautifulSoup(page.read_text("utf-8"), "html.parser").head
+        found = head.select('meta[name="description"], meta[property="og:description"]')
+        described[page.relative_to(site).as_posix()] = [one["content"] for one in found]
+    assert len(described["ja/quickstart.html"]) == len(described["quickstart.html"]) == 2
+    wrong = {
+        name: texts for name, texts in described.items() if any(map(LANGUAGE_LINK.match, texts))
+    }
+    assert not wrong
+
+
+@pytest.mark.parametrize("name", ["quickstart", "ja/quickstart"])
+def test_page_keeps_its_link_to_the_other_language(site, name):
+    page = bs4.BeautifulSoup((site / f"{name}.html").read_text("utf-8"), "html.parser")
+    first = page.select_one("article p")
+    assert first.get_text() == ("日本語" if name == "quickstart" else "English")
+    assert ((site / name).parent / first.a["href"]).resolve().is_file()
+
+
 @pytest.mark.parametrize("address", ["", "https://docs.example/basix/"])
 def test_card_is_named_where_the_address_of_the_site_is_known(monkeypatch, address):
     """A relative address would be of no use to social networks."""

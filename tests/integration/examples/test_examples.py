@@ -45,7 +45,9 @@ def test_listen_prints_calls_for_ten_seconds_and_names_the_next_command():
     lines = done.stdout.splitlines()
     assert lines[0] == "A simulated company on a busy day, in fast motion:"
     assert lines[1] == lines[-2] == ""
-    assert lines[-1].endswith("basix-ws-cti top --simulate")
+    # The command works as in the README, where the environment is not activated.
+    command = ".venv/bin/pip install '.[cli]' && .venv/bin/basix-ws-cti top --simulate"
+    assert lines[-1] == f"A wallboard: {command}"
     events = lines[2:-2]
     assert all(re.fullmatch(r"\d\d:\d\d:\d\d  .+: .+", line) for line in events)
     assert [line.split("  ", 1)[1] for line in events[:2]] == [
