@@ -19,7 +19,8 @@ def imports_of_extra(module: str, extra: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] == "basix_ws_cti":
+        package = (error.name or "").partition(".")[0]
+        if package in ("", "basix_ws_cti"):
             raise
-        problem = f"{module} needs the package {error.name}: pip install 'basix_ws_cti[{extra}]'"
-        raise ModuleNotFoundError(problem, name=error.name, path=error.path) from None
+        problem = f"{module} needs the package {package}: pip install 'basix_ws_cti[{extra}]'"
+        raise ModuleNotFoundError(problem, name=package, path=error.path) from None

@@ -18,6 +18,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from basix_ws_cti._internal.extras import imports_of_extra
+
 if TYPE_CHECKING:
     from .dead_letters import DeadLetters
     from .metrics import Metrics
@@ -27,19 +29,22 @@ if TYPE_CHECKING:
 
 __all__ = ["DeadLetter", "DeadLetters", "Metrics", "RetryPolicy", "Webhook", "WebhookHealth"]
 
+# Module of each name, and the extra that it needs.
 _MODULES = {
-    "DeadLetter": "spool",
-    "DeadLetters": "dead_letters",
-    "Metrics": "metrics",
-    "RetryPolicy": "retries",
-    "Webhook": "webhook",
-    "WebhookHealth": "webhook",
+    "DeadLetter": ("spool", "webhook"),
+    "DeadLetters": ("dead_letters", "webhook"),
+    "Metrics": ("metrics", "metrics"),
+    "RetryPolicy": ("retries", "webhook"),
+    "Webhook": ("webhook", "webhook"),
+    "WebhookHealth": ("webhook", "webhook"),
 }
 
 
 def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    module, extra = _MODULES[name]
+    with imports_of_extra(f"{__name__}.{name}", extra):
+        value = getattr(import_module(f"{__name__}.{module}"), name)
     globals()[name] = value
     return value

@@ -12,8 +12,11 @@
 Needs the extra ``calllog``, and for PostgreSQL the extra ``postgresql``.
 """
 
-from .call_log import CallLog
-from .reader import CallLogReader, LoggedCall, Page
-from .writer import WriterHealth
+from basix_ws_cti._internal.extras import imports_of_extra
+
+with imports_of_extra(__name__, "calllog"):
+    from .call_log import CallLog
+    from .reader import CallLogReader, LoggedCall, Page
+    from .writer import WriterHealth
 
 __all__ = ["CallLog", "CallLogReader", "LoggedCall", "Page", "WriterHealth"]

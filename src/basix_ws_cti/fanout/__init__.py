@@ -13,8 +13,11 @@
 Needs the extra ``fanout``.
 """
 
-from .anonymising import AnonymisingConnector
-from .follower import Follower
-from .publisher import Publisher, PublisherStatus
+from basix_ws_cti._internal.extras import imports_of_extra
+
+with imports_of_extra(__name__, "fanout"):
+    from .anonymising import AnonymisingConnector
+    from .follower import Follower
+    from .publisher import Publisher, PublisherStatus
 
 __all__ = ["AnonymisingConnector", "Follower", "Publisher", "PublisherStatus"]

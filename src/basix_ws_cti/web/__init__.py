@@ -10,7 +10,10 @@
 Needs the extra ``web``.
 """
 
-from .app import WebApp, create_app
-from .limit_set import LimitSet
+from basix_ws_cti._internal.extras import imports_of_extra
+
+with imports_of_extra(__name__, "web"):
+    from .app import WebApp, create_app
+    from .limit_set import LimitSet
 
 __all__ = ["LimitSet", "WebApp", "create_app"]

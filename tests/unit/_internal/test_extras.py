@@ -26,13 +26,25 @@ def test_missing_module_of_this_package_keeps_its_error():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("missing", ["sqlalchemy", "filelock"])
-def test_reports_without_a_package_name_the_extra(missing):
-    program = f"import sys; sys.modules[{missing!r}] = None; import basix_ws_cti.reports"
+@pytest.mark.parametrize(
+    ("module", "name", "missing", "extra"),
+    [
+        ("calllog", "CallLog", "sqlalchemy", "calllog"),
+        ("fanout", "Follower", "redis", "fanout"),
+        ("web", "create_app", "starlette", "web"),
+        ("reports", "Reports", "sqlalchemy", "reports"),
+        ("reports", "Reports", "filelock", "reports"),
+        ("bridges", "Metrics", "prometheus_client", "metrics"),
+    ],
+)
+def test_package_without_what_it_needs_names_the_extra(module, name, missing, extra):
+    statement = f"from basix_ws_cti.{module} import {name}"
+    program = f"import sys; sys.modules[{missing!r}] = None; {statement}"
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, encoding="utf-8", check=False
     )
+    by = f"{module}.{name}" if module == "bridges" else module
     assert done.stderr.splitlines()[-1] == (
-        f"ModuleNotFoundError: basix_ws_cti.reports needs the package {missing}: "
-        "pip install 'basix_ws_cti[reports]'"
+        f"ModuleNotFoundError: basix_ws_cti.{by} needs the package {missing}: "
+        f"pip install 'basix_ws_cti[{extra}]'"
     )
