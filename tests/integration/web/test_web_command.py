@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import signal
+import socket
 import time
 
 import httpx2
 import pytest
 from support.cli_runner import assert_clean_stderr, run_in_process, start
-from support.waiting import wait_until
+from support.example_connections import connection_environment
+from support.waiting import TIMEOUT, wait_until
+
+from basix_ws_cti.exceptions import UsageError
+from basix_ws_cti.simulator import Simulator
 
 pytestmark = pytest.mark.slow
 
@@ -83,6 +89,41 @@ def test_polling_shows_the_same_documents_and_goes_on(tmp_path):
             process.send_signal(signal.SIGTERM)
             process.communicate()
     assert log.exists()
+
+
+def test_calls_count_while_the_calls_of_today_are_read_from_the_log(tmp_path, monkeypatch):
+    with Simulator(calls=False) as pbx:
+
+        def lose_a_call():
+            line = pbx.call("0312341234", to="1900")
+            pbx.advance(5)
+            pbx.hangup(line)
+
+        async def read_slowly(_database, stats, _now):
+            async with asyncio.timeout(TIMEOUT):
+                while not stats.groups:
+                    await asyncio.to_thread(lose_a_call)
+            raise UsageError("a call was counted")
+
+        monkeypatch.setattr("basix_ws_cti.web.day_log.restore_day", read_slowly)
+        options = ("--full-events", "--listen", "127.0.0.1:0", "--log", tmp_path / "calls.db")
+        result = run_in_process("web", *options, env=connection_environment(pbx))
+    assert "a call was counted" in result.stderr
+
+
+def test_log_that_cannot_be_opened_is_told_before_a_connection_is_made(tmp_path):
+    log = tmp_path / "calls.db"
+    log.write_text("no database " * 1000, encoding="utf-8")
+    with socket.create_server(("127.0.0.1", 0)) as pbx:
+        server = f"ws://127.0.0.1:{pbx.getsockname()[1]}"
+        result = run_in_process(
+            *("web", "--server", server, "--domain", "acme", "--full-events", "--log", log),
+            env={"BASIX_TOKEN": "secret"},
+        )
+        assert "calls.db: " in result.stderr
+        pbx.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            pbx.accept()
 
 
 def test_accounts_and_links_are_made_listed_and_removed(tmp_path):

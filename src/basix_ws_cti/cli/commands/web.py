@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import logging
 import socket
@@ -206,8 +207,11 @@ def serve_wallboard(
     day_log = None if log is None else _make_log(log, connection)
 
     async def serve() -> None:
-        on_notice = None if day_log is None else day_log.on_notice
-        async with open_shown_source(connection, on_notice) as source:
+        async with contextlib.AsyncExitStack() as stack:
+            if day_log is not None:
+                await stack.enter_async_context(day_log.opened())
+            on_notice = None if day_log is None else day_log.on_notice
+            source = await stack.enter_async_context(open_shown_source(connection, on_notice))
             app = create_app(
                 source,
                 zone=zone,
@@ -222,12 +226,12 @@ def serve_wallboard(
                 commands=_command_target(source) if server.allow_commands else None,
                 log=log,
             )
-            if log is None or day_log is None:
-                await _run(app, server)
-                return
-            async with day_log.record(source):
+            # The application and the log subscribe before the first event can arrive.
+            await stack.enter_async_context(app)
+            if log is not None and day_log is not None:
+                day_log.record(source)
                 await _restore_day(log, app)
-                await _run(app, server)
+            await _run(app, server)
 
     run_interruptible(serve())
 
@@ -260,7 +264,7 @@ def _command_target(source: Source) -> CommandTarget:
 
 
 async def _run(app: WebApp, options: ServerAddressOptions) -> None:
-    """Serve until a signal arrives. Raises the error that ended the feed."""
+    """Serve a started application until a signal arrives. Raises the error that ended the feed."""
     import asyncio
 
     from basix_ws_cti.cli.output import report
@@ -286,16 +290,15 @@ async def _run(app: WebApp, options: ServerAddressOptions) -> None:
         )
     address = evolve(address, port=listener.getsockname()[1])
     report(_("wallboard: {url}").format(url=f"{address}/"))
-    async with app:
-        feed = asyncio.create_task(app.wallboard.ended())
-        feed.add_done_callback(lambda _: setattr(server, "should_exit", True))
-        try:
-            await server.serve(sockets=[listener])
-        finally:
-            has_ended = feed.done()
-            feed.cancel()
-        if has_ended:
-            await feed
+    feed = asyncio.create_task(app.wallboard.ended())
+    feed.add_done_callback(lambda _: setattr(server, "should_exit", True))
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        has_ended = feed.done()
+        feed.cancel()
+    if has_ended:
+        await feed
 
 
 def _speed(options: SourceOptions) -> float:
