@@ -7,7 +7,7 @@ import ipaddress
 import logging
 import socket
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from attrs import evolve, field, frozen
@@ -25,9 +25,7 @@ from basix_ws_cti.transport.address import ServerAddress
 
 if TYPE_CHECKING:
     from basix_ws_cti.cli.background_log import BackgroundLog
-    from basix_ws_cti.sources.source import Source
     from basix_ws_cti.web.app import WebApp
-    from basix_ws_cti.web.commands import CommandTarget
 
 DEFAULT_ADDRESS = "127.0.0.1:8080"
 
@@ -89,7 +87,10 @@ class ServerAddressOptions:
         bool,
         _access_option(
             "--allow-commands",
-            help=_("Allow pages to hang up, park and transfer calls."),
+            help=_(
+                "Allow pages to hang up, park, transfer and start calls. To start calls, --server "
+                "and --simulate need the extra http."
+            ),
         ),
     ] = False
     mask_numbers: Annotated[
@@ -180,6 +181,7 @@ def serve_wallboard(
     timezone: TimezoneOption = None,
 ) -> None:
     """Serve the wallboard to browsers, until Ctrl-C."""
+    from basix_ws_cti.cli.commanded_source import open_commanded_source
     from basix_ws_cti.cli.open_source import open_shown_source
     from basix_ws_cti.cli.signals import run_interruptible
 
@@ -211,7 +213,15 @@ def serve_wallboard(
             if day_log is not None:
                 await stack.enter_async_context(day_log.opened())
             on_notice = None if day_log is None else day_log.on_notice
-            source = await stack.enter_async_context(open_shown_source(connection, on_notice))
+            commands = caller = None
+            if server.allow_commands:
+                commanded = await stack.enter_async_context(
+                    open_commanded_source(connection, on_notice)
+                )
+                source = commanded.source
+                commands, caller = commanded.target, commanded.caller
+            else:
+                source = await stack.enter_async_context(open_shown_source(connection, on_notice))
             app = create_app(
                 source,
                 zone=zone,
@@ -223,7 +233,8 @@ def serve_wallboard(
                 hosts=[socket.gethostname(), *server.host],
                 any_address=True,
                 access_file=server.password_file,
-                commands=_command_target(source) if server.allow_commands else None,
+                commands=commands,
+                caller=caller,
                 log=log,
             )
             # The application and the log subscribe before the first event can arrive.
@@ -253,14 +264,6 @@ async def _restore_day(database: str, app: WebApp) -> None:
 
     board = app.wallboard
     board.counting_from = await restore_day(database, board.model.stats, board.source.now())
-
-
-def _command_target(source: Source) -> CommandTarget:
-    """Return the object of a source that sends commands; raise ``UsageError`` if it has none."""
-    client = getattr(source, "client", None)
-    if not hasattr(client, "hangup"):
-        raise UsageError(_("--allow-commands needs a connection to the PBX"))
-    return cast("CommandTarget", client)
 
 
 async def _run(app: WebApp, options: ServerAddressOptions) -> None:
