@@ -347,6 +347,38 @@ async def test_pages_rotate_through_all_queues_without_scrolling(opened, lang, c
         assert min(rows) >= 40
 
 
+FILLED = """() => {
+    const bottom = selector => Math.max(...[...document.querySelectorAll(selector)]
+        .map(one => one.getBoundingClientRect().bottom));
+    return [bottom(".agents li, .squares > *"), bottom(".waiters li"), bottom(".card")];
+}"""
+
+
+@pytest.mark.parametrize(("lang", "theme"), [("en", "dark"), ("ja", "light")])
+async def test_single_queue_fills_the_screen(web, lang, theme):
+    await web.page.set_viewport_size(TV)
+    heights = {}
+    for agents in (0, 1, 6, 7, 10, 12, 14, 15, 16, 17, 30, 31, 52, 53, 90, 91):
+        doc = document(queues=1, agents_each=agents, alarms=[0], lang=lang)
+        queue = doc["queues"]["q0"]
+        queue["longest_since"] = queue["waiters"][0]["since"] = NOW - 97_500 * SECOND
+        await web.show(doc, f"?mode=tv&lang={lang}&theme={theme}")
+        await assert_fits(web)
+        assert await web.page.locator(".waiters li").count() == 5
+        bottom_of_agents, bottom_of_waiters, bottom = await web.page.evaluate(FILLED)
+        assert bottom - bottom_of_waiters < 60
+        if agents > 4:
+            assert bottom - bottom_of_agents < 100
+        squares = web.page.locator(".agents .square")
+        assert await squares.count() == min(agents, 90 if agents <= 90 else 89)
+        if agents:
+            heights[agents] = (await squares.first.bounding_box())["height"]
+    assert heights[6] > 80
+    assert heights[16] > 110
+    assert heights[30] > 90
+    assert min(heights.values()) >= 48
+
+
 async def test_digits_on_a_tv_are_large_and_every_limit_is_in_words(web):
     await web.page.set_viewport_size(TV)
     await web.show(document(alarms=[3]), "?mode=tv")
