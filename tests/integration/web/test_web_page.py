@@ -222,6 +222,38 @@ async def test_login_form_logs_in_and_explains_a_wrong_password(opened):
         ]
 
 
+HIDDEN = """isHidden => {
+    Object.defineProperty(document, "hidden", {configurable: true, get: () => isHidden});
+    document.dispatchEvent(new Event("visibilitychange"));
+}"""
+
+
+@pytest.mark.parametrize("mode", ["tv", "desk", "phone"])
+async def test_page_hidden_for_two_hours_is_correct_2_s_after_it_is_seen(opened, mode):
+    """Browsers stop the timers and streams of a hidden page."""
+    hours = 7_200_000
+    async with opened() as web:
+        await web.show(document(alarms=[0], queues=1), f"?mode={mode}")
+        before = await open_streams(web)
+        await web.page.evaluate(HIDDEN, arg=True)
+        await web.page.evaluate("streams.pop().close()")
+        await web.page.clock.fast_forward(hours)
+        await web.page.evaluate(HIDDEN, arg=False)
+        await web.drawn()
+        assert await is_stale(web)
+        passed = 0
+        while not await web.page.evaluate("streams.some(one => one.isOpen)"):
+            if not web.pending:
+                passed += 100
+                await web.page.clock.run_for(100)
+        assert passed <= 2_000
+        assert await open_streams(web) == before  # the one that was removed has a successor
+        await web.show(document(alarms=[], queues=1, now=NOW + hours))
+        assert not await is_stale(web)
+        assert await web.page.locator(".card.alarm").count() == 0
+        assert (await web.texts("[data-figure=longest_wait] .digits")) == ["0:24"]
+
+
 async def test_before_the_first_data_there_are_no_zeros(web):
     for mode in ("tv", "desk", "phone"):
         await web.show(empty(), f"?mode={mode}")
