@@ -19,9 +19,8 @@ import statistics
 import subprocess
 import sys
 import time
-from pathlib import Path
 
-from support.web_server import open_stream
+from support.web_load import cpu_seconds, memory, read_bytes, read_frames
 
 COUNTS = (0, 1, 50, 200)
 SECONDS = 20
@@ -47,40 +46,6 @@ def wait_for_port(process, pattern):
         if found := re.search(pattern, line):
             return int(found[1])
     raise RuntimeError("the command ended")
-
-
-def cpu_seconds(pid):
-    """Return the CPU time of a process so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def memory(pid):
-    """Return the resident memory of a process in MiB."""
-    pages = Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]
-    return int(pages) * os.sysconf("SC_PAGE_SIZE") / 2**20
-
-
-async def read_bytes(port, totals):
-    """Receive a stream as a browser does, without looking at it."""
-    async with open_stream(port) as stream:
-        while data := await stream.reader.read(65536):
-            totals.append(len(data))
-
-
-async def read_frames(port, delays, counts):
-    """Receive a stream and note the delay of each event that a frame has."""
-    known = {}
-    async with open_stream(port) as stream:
-        async for _id, event, content in stream.frames():
-            now = time.time()
-            counts.append(event)
-            rows = content["calls"] if event == "snapshot" else content.get("calls", {}).get("set")
-            for key, row in (rows or {}).items():
-                started = row["phases"][-1]["started"]
-                if known.get(key) != started and event == "update":
-                    delays.append(now - started / 1000)
-                known[key] = started
 
 
 async def measure(web, port, browsers):
