@@ -786,23 +786,24 @@ async def heap(session):
     return (await session.send("Runtime.getHeapUsage"))["usedSize"]
 
 
-async def run_updates(web, rounds, count):
-    """Return nodes and bytes of the page after each round of updates."""
+async def run_updates(web, counts):
+    """Return the bytes of the page, and nodes and bytes after each of these numbers of updates."""
     session = await web.page.context.new_cdp_session(web.page)
-    found = []
-    for _ in range(rounds):
+    start, found = await heap(session), []
+    for count in counts:
         nodes = await web.page.evaluate(MANY_UPDATES, [count, web.doc])
         web.doc = {**web.doc, "seq": 1}
         await web.send("snapshot", web.doc)
         found.append((nodes, await heap(session)))
-    return found
+    return start, found
 
 
 async def test_many_updates_leave_nothing_behind(opened):
     async with opened() as web:
-        await web.show(document(queues=2, agents_each=6), "?mode=desk")
-        (nodes, before), *_, (last_nodes, after) = await run_updates(web, 4, 250)
+        await web.show(document(queues=4, agents_each=10), "?mode=desk")
+        start, ((nodes, before), (last_nodes, after)) = await run_updates(web, [250, 500])
         assert last_nodes == nodes
+        assert before < start + 1_000_000
         assert after < before + 500_000
 
 
@@ -810,6 +811,8 @@ async def test_many_updates_leave_nothing_behind(opened):
 async def test_50000_updates_keep_memory_flat(opened):
     async with opened() as web:
         await web.show(document(queues=12, agents_each=25), "?mode=desk")
-        (nodes, before), *_, (last_nodes, after) = await run_updates(web, 10, 5_000)
+        start, found = await run_updates(web, [5_000] * 10)
+        (nodes, before), *_, (last_nodes, after) = found
         assert last_nodes == nodes
+        assert before < start + 2_000_000
         assert after < before * 1.1
