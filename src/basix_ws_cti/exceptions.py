@@ -380,8 +380,8 @@ class CommandRefused(FeedError):  # noqa: N818 - reads as what happened
 
     - ``command``: name of the command.
     - ``cause``: ``"not_allowed"``: the publisher executes no commands. ``"not_taken"``: no
-      publisher took it before its deadline, and none will. ``"failed"``: a publisher tried it in
-      vain.
+      publisher took it before its deadline, and none will. ``"failed"``: a publisher tried to
+      execute it, without success.
     - ``problem``: what is wrong, and the remedy.
     """
 

@@ -129,9 +129,7 @@ def append(source, client, count, rate):
 def measure(reader, readers, count, rate, length=0):
     """Return the reports of the readers of one stream; ``length``: entries that it has before."""
     context = multiprocessing.get_context("spawn")
-    with tempfile.TemporaryDirectory() as folder:
-        server = RedisServer(folder)
-        server.start()
+    with tempfile.TemporaryDirectory() as folder, RedisServer(folder) as server:
         source = StreamSource(server.client)
         source.begin()
         append(source, server.client, length, None)
@@ -147,7 +145,6 @@ def measure(reader, readers, count, rate, length=0):
         reports = [results.get(timeout=300) for _ in processes]
         for process in processes:
             process.join()
-        server.close()
     return reports
 
 

@@ -88,15 +88,13 @@ def measure(target, events):
     with (
         tempfile.TemporaryDirectory() as folder,
         serving({"publisher": [*session.opening, PAUSE, PAUSE, *frames, END]}) as pbx_port,
+        RedisServer(folder) as server,
     ):
-        server = RedisServer(folder)
-        server.start()
         results = context.Queue()
         process = context.Process(target=target, args=(server.port, pbx_port, events, results))
         process.start()
         found = results.get(timeout=300)
         process.join()
-        server.close()
     return found
 
 

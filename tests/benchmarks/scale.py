@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import itertools
 import os
 import resource
@@ -19,7 +18,7 @@ import statistics
 import tempfile
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -27,10 +26,9 @@ import attrs
 import workload
 from attrs import define, field, frozen
 from live import TIMEOUT, Held, watched
-from measure import SPAWN, cpu_since
-from server import PAUSE_SECONDS
-from websockets.asyncio.server import ServerConnection, serve
-from websockets.frames import Frame, Opcode
+from measure import cpu_since
+from server import PAUSE_SECONDS, announce_and_serve, separate_server, serialise
+from websockets.asyncio.server import ServerConnection
 
 from basix_ws_cti import Channel, Client
 from basix_ws_cti.calllog import CallLog
@@ -109,13 +107,8 @@ class BusyPbx:
         return taken
 
 
-def serialise(frames: Sequence[bytes]) -> bytes:
-    """Return the bytes of these frames on a WebSocket."""
-    return b"".join(Frame(Opcode.BINARY, frame).serialize(mask=False) for frame in frames)
-
-
 async def serve_load(load: Load, pipe: Connection) -> None:
-    """Send the port through the pipe, and events at the given rate to one client."""
+    """Send events at the given rate to one client."""
     busy = BusyPbx(load)
 
     async def handle(client: ServerConnection) -> None:
@@ -130,26 +123,7 @@ async def serve_load(load: Load, pipe: Connection) -> None:
             sent += due
         await client.close()
 
-    async with serve(handle, "127.0.0.1", 0, compression=None, ping_interval=None) as server:
-        pipe.send(next(iter(server.sockets)).getsockname()[1])
-        await asyncio.Event().wait()
-
-
-def run_server(load: Load, pipe: Connection) -> None:
-    asyncio.run(serve_load(load, pipe))
-
-
-@contextlib.contextmanager
-def serving(load: Load) -> Iterator[int]:
-    """Run the PBX in a separate process; yield its port."""
-    ours, theirs = SPAWN.Pipe()
-    process = SPAWN.Process(target=run_server, args=(load, theirs), daemon=True)
-    process.start()
-    try:
-        yield ours.recv()
-    finally:
-        process.terminate()
-        process.join()
+    await announce_and_serve(handle, pipe)
 
 
 def memory() -> float:
@@ -203,7 +177,7 @@ def measure(load: Load) -> Result:
         async with CallLog(str(Path(folder) / "calls.db")) as log:
             await observe(load, port, log, result)
 
-    with serving(load) as port, tempfile.TemporaryDirectory() as folder:
+    with separate_server(serve_load, load) as port, tempfile.TemporaryDirectory() as folder:
         result.held = watched(logged(port, folder), load.seconds + TIMEOUT)
     return result
 

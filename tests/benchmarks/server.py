@@ -1,7 +1,7 @@
-"""Server in a separate process, for the benchmarks over a socket.
+"""Servers in separate processes, for the benchmarks over a socket.
 
-It sends the frames of the client's app_name as fast as the client reads them. ``PAUSE`` among the
-frames lets a client complete its snapshot before the events come.
+That of ``serving`` sends the frames of the client's app_name as fast as the client reads them.
+``PAUSE`` among the frames lets a client complete its snapshot before the events come.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from multiprocessing.connection import Connection
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from measure import SPAWN
@@ -22,11 +23,42 @@ PAUSE = b""
 PAUSE_SECONDS = 0.5
 
 
-async def serve_all(programmes: Mapping[str, Sequence[bytes]], pipe: Connection) -> None:
+def serialise(frames: Iterable[bytes]) -> bytes:
+    """Return the bytes of these frames on a WebSocket."""
+    return b"".join(Frame(Opcode.BINARY, frame).serialize(mask=False) for frame in frames)
+
+
+async def announce_and_serve(
+    handle: Callable[[ServerConnection], Awaitable[None]], pipe: Connection
+) -> None:
     """Send the port through the pipe, and serve until the process ends."""
+    async with serve(handle, "127.0.0.1", 0, compression=None, ping_interval=None) as server:
+        pipe.send(next(iter(server.sockets)).getsockname()[1])
+        await asyncio.Event().wait()
+
+
+def run(main: Callable[..., Any], argument: object, pipe: Connection) -> None:
+    asyncio.run(main(argument, pipe))
+
+
+@contextlib.contextmanager
+def separate_server(main: Callable[..., Any], argument: object) -> Iterator[int]:
+    """Run the async ``main(argument, pipe)`` in a process; yield the port that it sends."""
+    ours, theirs = SPAWN.Pipe()
+    process = SPAWN.Process(target=run, args=(main, argument, theirs), daemon=True)
+    process.start()
+    try:
+        yield ours.recv()
+    finally:
+        process.terminate()
+        process.join()
+
+
+async def serve_all(programmes: Mapping[str, Sequence[bytes]], pipe: Connection) -> None:
+    """Serve these frames, by app_name."""
     sent = {
         name: [
-            b"".join(Frame(Opcode.BINARY, frame).serialize(mask=False) for frame in group)
+            serialise(group)
             for is_pause, group in itertools.groupby(frames, PAUSE.__eq__)
             if not is_pause
         ]
@@ -43,23 +75,11 @@ async def serve_all(programmes: Mapping[str, Sequence[bytes]], pipe: Connection)
             client.transport.write(part)
         await client.wait_closed()
 
-    async with serve(handle, "127.0.0.1", 0, compression=None, ping_interval=None) as server:
-        pipe.send(next(iter(server.sockets)).getsockname()[1])
-        await asyncio.Event().wait()
+    await announce_and_serve(handle, pipe)
 
 
-def run(programmes: Mapping[str, Sequence[bytes]], pipe: Connection) -> None:
-    asyncio.run(serve_all(programmes, pipe))
-
-
-@contextlib.contextmanager
-def serving(programmes: Mapping[str, Sequence[bytes]]) -> Iterator[int]:
-    """Run a server of these frames, by app_name; yield its port."""
-    ours, theirs = SPAWN.Pipe()
-    process = SPAWN.Process(target=run, args=(programmes, theirs), daemon=True)
-    process.start()
-    try:
-        yield ours.recv()
-    finally:
-        process.terminate()
-        process.join()
+def serving(
+    programmes: Mapping[str, Sequence[bytes]],
+) -> contextlib.AbstractContextManager[int]:
+    """Run a server of these frames, by app_name; the value is its port."""
+    return separate_server(serve_all, programmes)

@@ -17,7 +17,7 @@ from basix_ws_cti.mirror.mirror import MAX_ENDED_CHANNELS, Mirror
 from basix_ws_cti.parsing import parser, record_decoder
 from basix_ws_cti.parsing.parser import MessageParser
 
-NAMES = 1_000_000 if NIGHTLY else 20_000
+NAMES = 100_000 if NIGHTLY else 20_000
 
 # Number of names after which all bounded caches are full. Ended channels have a larger bound.
 FILLING = 6000

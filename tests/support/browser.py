@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 
@@ -9,6 +10,7 @@ from attrs import field, frozen
 from playwright.async_api import Page, async_playwright
 
 from support.programs import find_program
+from support.waiting import TIMEOUT
 
 A4_WIDTH = 703
 """Width of an A4 page in pixels, less the margins of 12 mm."""
@@ -69,6 +71,18 @@ async def open_view(browser, path, name):
     page.on("dialog", lambda dialog: view.messages.append(f"dialog: {dialog.message}"))
     await page.goto(path.as_uri())
     return view
+
+
+async def until(page, expression, advance=None):
+    """Wait until an expression is true in a page; Playwright's own function needs a weaker policy.
+
+    ``advance``: async function that is called between two looks; ``None``: only time passes.
+    """
+    async with asyncio.timeout(TIMEOUT):
+        while not await page.evaluate(expression):
+            if advance is not None:
+                await advance()
+            await asyncio.sleep(0.02)
 
 
 def overlaps(boxes):

@@ -16,6 +16,7 @@ from support.waiting import wait_until
 class RedisServer:
     """Server that can be killed, stopped and started again; ``options`` as in its config file.
 
+    It runs in the block of a ``with`` statement, or from ``start`` to ``close``.
     ``folder`` holds the data. With ``aof`` every write is saved before it is answered. ``program``
     is ``redis-server`` or ``valkey-server``.
     """
@@ -29,6 +30,13 @@ class RedisServer:
         self._options |= {name.replace("_", "-"): value for name, value in options.items()}
         self._process = None
         self.client = Redis(port=self.port, protocol=2)  # as the default user
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.close()
 
     def start(self, *, wait=True, **more):
         """Start the server, and wait until it answers; ``more`` are further options."""

@@ -1,10 +1,11 @@
-"""Frames of a simulated PBX's day on one connection, and the personal texts in them."""
+"""A simulated PBX's day on one connection: frames, recordings, and the personal texts in them."""
 
 from __future__ import annotations
 
 import re
 from urllib.parse import unquote, unquote_plus
 
+from basix_ws_cti.recording import Connected, Frame, Recorder
 from basix_ws_cti.simulator import scenarios
 from basix_ws_cti.simulator.frame_writer import Writer
 from basix_ws_cti.simulator.pbx import Pbx
@@ -58,6 +59,19 @@ def frames(seconds, *, seed=7, users=50, rate=9, personal_texts=None, **options)
         yield from take_pending()
     numbers = [(r.caller_number, r.called_number, r.answered_by_number) for r in pbx.ledger]
     personal_texts.update(personal(numbers))
+
+
+def record_day(path, seconds, *, started=None, delay=0.0, **options):
+    """Write a recording of a day, without the time that it takes to write it.
+
+    - ``started``: its start; ``None``: now.
+    - ``delay``: seconds from the connection to the snapshot.
+    - ``options``: those of ``frames``.
+    """
+    with Recorder(path, started=started, clock=lambda: 0.0) as recorder:
+        recorder.write(Connected(0.0))
+        for at, frame in frames(seconds, **options):
+            recorder.write(Frame(at + delay, frame))
 
 
 def personal(value, name=""):

@@ -1,8 +1,9 @@
-"""File system with little room, for tests of full disks."""
+"""File system with little room and files of limited size, for tests of full disks."""
 
 from __future__ import annotations
 
 import contextlib
+import resource
 import shutil
 import subprocess
 
@@ -25,3 +26,14 @@ def small_disk(folder):
 def enlarge(folder):
     """Give a mounted file system 20 megabytes."""
     subprocess.run(["mount", "-o", "remount,size=20m", str(folder)], check=True)
+
+
+@contextlib.contextmanager
+def file_limit(size):
+    """Let no file of this process grow beyond a size, in bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)

@@ -7,7 +7,9 @@ from collections import Counter
 
 from attrs import define, field
 
+from basix_ws_cti import Client
 from basix_ws_cti.fanout.element_json import element_to_json
+from support.waiting import eventually
 
 
 @define
@@ -73,3 +75,19 @@ def elements_of(mirror):
         for kind in mirror
         for key, element in mirror[kind].items()
     }
+
+
+async def agrees(server, pbx, text):
+    """Check that the stream, after a message ``text``, ends with the state of the PBX.
+
+    Returns the facts of the entries that the stream still has.
+    """
+    pbx.msg(text)
+    await eventually(lambda: server.has_message(text))
+    facts = read_stream(server.entries())
+    # Publishers may use up the connections of their app_name.
+    arguments = {**pbx.connect_args, "app_name": "reference"}
+    async with Client(**arguments, full_events=True) as client:
+        await client.synced()
+        assert facts.elements == elements_of(client.mirror)
+    return facts

@@ -6,7 +6,6 @@ from the test. So the page's time, its stream and its documents are the test's.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import contextvars
 import mimetypes
@@ -15,8 +14,8 @@ from attrs import define, field
 
 from basix_ws_cti._internal.translation import use_language
 from basix_ws_cti.web.texts import page_texts
+from support.browser import until
 from support.paths import ROOT
-from support.waiting import TIMEOUT
 from support.web_documents import NOW
 
 STATIC = ROOT / "src" / "basix_ws_cti" / "web" / "static"
@@ -103,16 +102,17 @@ class WebPage:
         await self.until("document.documentElement.dataset.started === 'true'")
 
     async def until(self, expression, *, step=0):
-        """Wait until an expression is true; Playwright's own function needs a weaker policy.
+        """Wait until an expression is true.
 
         ``step`` is the time in milliseconds that passes in the page before each look, unless the
         page waits for an answer.
         """
-        async with asyncio.timeout(TIMEOUT):
-            while not await self.page.evaluate(expression):
-                if step and not self.pending:
-                    await self.page.clock.run_for(step)
-                await asyncio.sleep(0.02)
+
+        async def advance():
+            if step and not self.pending:
+                await self.page.clock.run_for(step)
+
+        await until(self.page, expression, advance)
 
     async def stream(self, *, step=0):
         """Wait until the page has opened a stream."""

@@ -7,9 +7,9 @@ import sys
 
 
 def count_work(function):
-    """Return the number of bytecodes that ``function()`` runs, and of calls into C code.
+    """Return the number of bytecodes that ``function()`` runs.
 
-    Work within one call into C code counts once. Threads that it starts are not counted.
+    Work within C code is not counted, and neither are threads that it starts.
     """
     count = 0
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal, NoReturn, get_args
 
 from attrs import frozen
 
@@ -28,7 +28,7 @@ from basix_ws_cti.exceptions import UsageError, printable
 AlertFigure = Literal["longest_wait", "waiting", "service_level", "feed_lost"]
 """Figure that a rule watches; see ``AlertRule``."""
 
-FIGURES: tuple[AlertFigure, ...] = ("longest_wait", "waiting", "service_level", "feed_lost")
+FIGURES: tuple[AlertFigure, ...] = get_args(AlertFigure)
 """All figures."""
 
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}

@@ -193,7 +193,8 @@ def find_queue(name: str, groups: Mapping[int, Group]) -> int | None:
     """
     for attribute in ("id", "main_extension", "name", "label"):
         for key, group in groups.items():
-            if str(getattr(group, attribute)) == name:
+            value = getattr(group, attribute)
+            if value is not None and str(value) == name:
                 return key
     return None
 

@@ -12,8 +12,10 @@ A counter never falls, whatever happens to the feed:
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from itertools import accumulate
 from typing import get_args
 
 from attrs import Factory, define, field
@@ -53,11 +55,25 @@ class DurationCounter:
     def add(self, duration: int) -> None:
         """Count a duration in microseconds; a negative one counts as 0."""
         self.total += max(0, duration)
-        for index, bound in enumerate(self.bounds):
-            if duration <= bound * _SECOND:
-                self.counts[index] += 1
-                return
-        self.counts[-1] += 1
+        index = bisect_left(self.bounds, duration, key=lambda bound: bound * _SECOND)
+        self.counts[index] += 1
+
+    def copy(self) -> DurationCounter:
+        """Return a copy, which counts for itself."""
+        duplicate = DurationCounter(self.bounds, total=self.total)
+        duplicate.counts = self.counts.copy()
+        return duplicate
+
+    @property
+    def seconds(self) -> float:
+        """Sum of all durations, in seconds."""
+        return self.total / _SECOND
+
+    @property
+    def buckets(self) -> list[tuple[str, int]]:
+        """Number of durations up to each bound, as the values of the label ``le`` and counts."""
+        names = (*(str(float(bound)) for bound in self.bounds), "+Inf")
+        return list(zip(names, accumulate(self.counts), strict=True))
 
 
 def _wait_counter() -> DurationCounter:

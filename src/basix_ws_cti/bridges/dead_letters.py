@@ -10,6 +10,7 @@ from typing import TypeVar
 from basix_ws_cti.exceptions import SpoolError
 
 from .spool import DeadLetter, Spool
+from .spool_file import describe_storage_error
 
 R = TypeVar("R")
 
@@ -42,9 +43,9 @@ class DeadLetters:
         return self._run(lambda spool: spool.delete_letters(ids))
 
     def _run(self, operation: Callable[[Spool], R]) -> R:
-        if not self._path.is_file():
-            raise SpoolError(str(self._path), "no such file")
         try:
+            if not self._path.is_file():
+                raise SpoolError(str(self._path), "no such file")
             # The limits are those of the webhook: what is moved back does not exceed them by much.
             spool = Spool(self._path, max_events=_UNLIMITED, max_age=_UNLIMITED)
             try:
@@ -53,8 +54,8 @@ class DeadLetters:
                 spool.commit()
             finally:
                 spool.close()
-        except sqlite3.Error as error:
-            raise SpoolError(str(self._path), str(error)) from None
+        except (OSError, sqlite3.Error) as error:
+            raise SpoolError(str(self._path), describe_storage_error(error)) from None
         return result
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from itertools import accumulate
 from typing import Protocol
 
 from attrs import frozen
@@ -48,34 +47,6 @@ class ObservedFeed(Protocol):
 
 
 @frozen
-class DurationClasses:
-    """Copy of a ``DurationCounter``."""
-
-    bounds: tuple[int, ...]
-    """Upper bounds of the classes, in seconds; a last class has no bound."""
-    counts: tuple[int, ...]
-    """Number of durations in each class."""
-    total: int
-    """Sum of the durations, in microseconds."""
-
-    @classmethod
-    def of(cls, durations: DurationCounter) -> DurationClasses:
-        """Copy a counter."""
-        return cls(durations.bounds, tuple(durations.counts), durations.total)
-
-    @property
-    def seconds(self) -> float:
-        """Sum of the durations, in seconds."""
-        return self.total / _SECOND
-
-    @property
-    def buckets(self) -> list[tuple[str, int]]:
-        """Number of durations up to each bound, as the values of the label ``le`` and counts."""
-        names = (*(str(float(bound)) for bound in self.bounds), "+Inf")
-        return list(zip(names, accumulate(self.counts), strict=True))
-
-
-@frozen
 class QueueSample:
     """Figures of one queue at one moment."""
 
@@ -91,11 +62,11 @@ class QueueSample:
     """Waits that began."""
     results: dict[WaitResult, int]
     """Waits that ended, by result."""
-    answered: DurationClasses
+    answered: DurationCounter
     """Durations of the answered waits."""
-    abandoned: DurationClasses
+    abandoned: DurationCounter
     """Durations of the abandoned waits."""
-    handled: DurationClasses
+    handled: DurationCounter
     """Talk and hold of the calls handled."""
 
 
@@ -115,7 +86,7 @@ class Snapshot:
     """Ongoing calls, by the kind of their phase."""
     ended_calls: dict[tuple[Direction, Disposition], int]
     """Calls that ended, by direction and disposition."""
-    talks: DurationClasses
+    talks: DurationCounter
     """Talk time of each answered call."""
     queues: tuple[QueueSample, ...]
     """Queues with counters; the last one stands for all others, if there are any."""
@@ -196,7 +167,7 @@ class LiveFigures:
             stats=stats,
             calls=dict(Counter(call.phase.kind for call in self._feed.calls.values())),
             ended_calls=dict(counters.calls),
-            talks=DurationClasses.of(counters.talks),
+            talks=counters.talks.copy(),
             queues=tuple(queues),
             groups=len(groups),
         )
@@ -221,7 +192,7 @@ def _sample(group_id: int | None, name: str, queue: QueueCounters, now: int) -> 
         longest_wait=max(0, now - entered) / _SECOND,
         entered=queue.entered,
         results=dict(queue.results),
-        answered=DurationClasses.of(queue.answered),
-        abandoned=DurationClasses.of(queue.abandoned),
-        handled=DurationClasses.of(queue.handled),
+        answered=queue.answered.copy(),
+        abandoned=queue.abandoned.copy(),
+        handled=queue.handled.copy(),
     )

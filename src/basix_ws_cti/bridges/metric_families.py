@@ -23,8 +23,8 @@ from prometheus_client.core import (
 from basix_ws_cti.calls.model import Direction, Disposition, PhaseKind
 from basix_ws_cti.session.status import Stats
 
-from .call_counters import TALK_BOUNDS, WAIT_BOUNDS, WAIT_RESULTS
-from .live_figures import DurationClasses, QueueSample, Snapshot
+from .call_counters import TALK_BOUNDS, WAIT_BOUNDS, WAIT_RESULTS, DurationCounter
+from .live_figures import QueueSample, Snapshot
 from .population import PRESENCES, Population
 
 _Value = TypeVar("_Value", bound=str)
@@ -217,7 +217,7 @@ def _histogram(
     name: str,
     text: str,
     labels: Sequence[str],
-    rows: Iterable[tuple[Sequence[str], DurationClasses]],
+    rows: Iterable[tuple[Sequence[str], DurationCounter]],
 ) -> Metric:
     family = HistogramMetricFamily(name, text, labels=labels)
     for values, durations in rows:

@@ -8,15 +8,13 @@ from datetime import UTC, datetime
 from attrs import field, frozen
 
 from basix_ws_cti._internal.arguments import check_integer, check_seconds
-from basix_ws_cti.client.backoff import retry_after_seconds
+from basix_ws_cti.client.backoff import SYSTEM_RANDOM, jittered_delay, retry_after_seconds
 from basix_ws_cti.exceptions import UsageError
 
 from .receiver import Answer
 
 # Request Timeout and Too Many Requests: the same request may succeed later.
 _TRANSIENT_STATUSES = frozenset({408, 429})
-
-_SYSTEM_RANDOM = random.SystemRandom()
 
 
 @frozen(kw_only=True)
@@ -43,7 +41,7 @@ class RetryPolicy:
     longest_pause: float = 60.0
     """Upper bound of the pauses between these requests, in seconds."""
 
-    rng: random.Random = field(default=_SYSTEM_RANDOM, repr=False, eq=False)
+    rng: random.Random = field(default=SYSTEM_RANDOM, repr=False, eq=False)
     """Source of the jitter; by default the operating system's."""
 
     def __attrs_post_init__(self) -> None:
@@ -56,11 +54,12 @@ class RetryPolicy:
 
     def delay(self, attempts: int) -> float:
         """Return the seconds before the next attempt after this number of failed ones."""
-        return self._draw(attempts, self.longest_delay)
+        return jittered_delay(attempts, self.first_delay, self.longest_delay, self.rng)
 
     def pause(self, failures: int) -> float:
         """Return the seconds for which an unavailable receiver gets no request."""
-        return self._draw(failures - self.failures + 1, self.longest_pause)
+        attempts = failures - self.failures + 1
+        return jittered_delay(attempts, self.first_delay, self.longest_pause, self.rng)
 
     def demanded_delay(self, answer: Answer, now: float) -> float:
         """Return the seconds that a Retry-After header demands, at most the longest; else 0."""
@@ -68,10 +67,6 @@ class RetryPolicy:
             return 0.0
         moment = datetime.fromtimestamp(now, UTC)
         return retry_after_seconds(answer.retry_after, moment, self.longest_retry_after) or 0.0
-
-    def _draw(self, attempts: int, longest: float) -> float:
-        ceiling = min(longest, self.first_delay * 2.0 ** min(max(attempts - 1, 0), 32))
-        return self.rng.uniform(ceiling / 2, ceiling)
 
 
 def is_delivered(answer: Answer) -> bool:

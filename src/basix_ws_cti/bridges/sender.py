@@ -53,8 +53,6 @@ class SendCounts:
     """
 
     delivered: int = 0
-    refused: int = 0
-    failed: int = 0
     problem: str | None = None
 
 
@@ -126,15 +124,13 @@ class Sender:
         if not room:
             return self._breaker.wait(time.monotonic()) or _POLL_INTERVAL
         busy = {*self._in_flight}
-        limit = room + len(busy) + 1
-        found = await self._spool.call(lambda spool: spool.next_due(limit, busy))
-        waiting = [event for event in found if event.seq not in self._in_flight]
-        due = [event for event in waiting if event.due <= time.time()]
+        found = await self._spool.call(lambda spool: spool.next_due(room + 1, busy))
+        due = [event for event in found if event.due <= time.time()]
         for event in due[:room]:
             task = asyncio.create_task(self._send(event))
             self._in_flight[event.seq] = task
             task.add_done_callback(_mark_seen)
-        later = [event.due for event in waiting if event not in due]
+        later = [event.due for event in found if event not in due]
         return max(0.0, min(later) - time.time()) if later else _POLL_INTERVAL
 
     def _maintain(self, spool: Spool) -> int:
@@ -162,10 +158,8 @@ class Sender:
         self.counts.problem = reason
         if is_refused(answer):
             self._breaker.succeeded()
-            self.counts.refused += 1
             _log.warning("event %s (%s) refused: %s", event.id, event.type, reason)
             return lambda spool: spool.bury(event.seq, reason)
-        self.counts.failed += 1
         due = time.time() + self._delay(event, answer)
         _log.info("event %s (%s) not delivered: %s", event.id, event.type, reason)
         return lambda spool: spool.postpone(event.seq, due)
@@ -194,7 +188,7 @@ def _delete_delivered(spool: Spool, seq: int) -> None:
         return
     now = datetime.now(UTC)
     since = datetime.fromtimestamp(spool.fact("unreported_since", time.time()), UTC)
-    spool.add([gap_event("dropped", now, started=since, ended=now, missed=missed)])
+    spool.add([gap_event("dropped", now, started=since, missed=missed)])
     spool.set_fact("unreported", None)
     spool.set_fact("unreported_since", None)
 

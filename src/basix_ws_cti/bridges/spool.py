@@ -21,7 +21,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -74,15 +74,17 @@ _PRAGMAS = (
     "secure_delete = ON",  # deleted data, which is personal, is overwritten
 )
 
-# Events that ``_EXPIRED`` finds at most.
+# Oldest events that are looked at together for those to drop.
 _DROP_BATCH = 1000
 
 # Younger events have higher numbers: only the oldest ones are looked at.
-_EXPIRED = (
-    "SELECT seq FROM (SELECT seq, created FROM events ORDER BY seq LIMIT 1000) WHERE created < ?"
-)
+_OLDEST = f"SELECT seq, created FROM events ORDER BY seq LIMIT {_DROP_BATCH}"  # noqa: S608
+_EXPIRED = f"SELECT seq FROM ({_OLDEST}) WHERE created < ?"  # noqa: S608
 
-_STORED = "seq, id, type, body, attempts, due"
+_HEADS = (
+    "SELECT seq, id, type, body, attempts, due FROM events WHERE due IS NOT NULL "
+    "ORDER BY due, seq LIMIT ?"
+)
 
 _HEAD = "SELECT min(seq) FROM events WHERE topic = ?"
 
@@ -158,6 +160,7 @@ class Spool:
       ones are dropped.
     - ``max_age``: seconds after which an event that is not delivered is dropped; also the age at
       which a dead letter is.
+    - ``checks_health``: read the whole file at the opening, to find damage.
     - ``clock``: returns the time in seconds since the epoch.
 
     The methods raise ``sqlite3.Error``, and those that open the file ``SpoolError``.
@@ -169,24 +172,24 @@ class Spool:
         *,
         max_events: int,
         max_age: float,
+        checks_health: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.path = path
         self._max_events = max_events
         self._max_age = max_age
         self._clock = clock
-        self._connection = self._open()
+        # Numbers of events and of dead letters, now and as they are stored in the file.
+        self._waiting, self._dead = self._stored_counts = 0, 0
+        self._connection = self._open(checks_health=checks_health)
         try:
-            # In a transaction: a webhook may change the file at the same time.
-            self._connection.execute("BEGIN IMMEDIATE")
-            self._waiting = self._count("events")
-            self._dead = self._count("dead_letters")
+            self.begin()
             self.commit()
         except BaseException:
             self._connection.close()
             raise
 
-    def _open(self) -> sqlite3.Connection:
+    def _open(self, *, checks_health: bool) -> sqlite3.Connection:
         # For its owner only: events have names and numbers.
         os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
         connection = sqlite3.connect(
@@ -194,7 +197,8 @@ class Spool:
         )
         try:
             check_application(connection, self.path)  # before anything is changed
-            check_health(connection)
+            if checks_health:
+                check_health(connection)
             if self.path.stat().st_size == 0:
                 connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # lets the file shrink
             for pragma in _PRAGMAS:
@@ -221,11 +225,12 @@ class Spool:
         """Begin a transaction: all further calls take effect together."""
         self._connection.execute("BEGIN IMMEDIATE")
         # A command may have changed the dead letters since the last transaction.
-        self._waiting, self._dead = self._known_counts()
+        self._stored_counts = self.fact("waiting", 0), self.fact("dead_letters", 0)
+        self._waiting, self._dead = self._stored_counts
 
     def commit(self) -> None:
         """Make the changes of the transaction permanent."""
-        if self._known_counts() != (self._waiting, self._dead):
+        if self._stored_counts != (self._waiting, self._dead):
             self.set_fact("waiting", self._waiting)
             self.set_fact("dead_letters", self._dead)
         self._connection.execute("COMMIT")
@@ -260,23 +265,19 @@ class Spool:
             return 0
         return self._drop("SELECT seq FROM events ORDER BY seq LIMIT ?", surplus)
 
-    def next_due(self, limit: int, besides: Container[int] = ()) -> Sequence[StoredEvent]:
+    def next_due(self, limit: int, besides: Collection[int] = ()) -> Sequence[StoredEvent]:
         """Return the heads of the topics whose next attempt is earliest, also if not due yet.
 
-        - ``limit``: number of heads that are looked at.
+        - ``limit``: greatest number of heads.
         - ``besides``: numbers of events to leave out.
         """
-        found = self._connection.execute(
-            "SELECT seq FROM events WHERE due IS NOT NULL ORDER BY due, seq LIMIT ?", (limit,)
-        ).fetchall()
-        numbers = [seq for (seq,) in found if seq not in besides]
-        places = ",".join("?" * len(numbers))
-        query = f"SELECT {_STORED} FROM events WHERE seq IN ({places}) ORDER BY due, seq"  # noqa: S608
-        rows = self._connection.execute(query, numbers)
-        return [
+        rows = self._connection.execute(_HEADS, (limit + len(besides),))
+        found = [
             StoredEvent(seq=seq, id=event, type=kind, body=body, attempts=attempts, due=due)
             for seq, event, kind, body, attempts, due in rows
+            if seq not in besides
         ]
+        return found[:limit]
 
     def delete(self, seq: int) -> bool:
         """Delete a delivered event; its topic's next one is due now.
@@ -421,13 +422,6 @@ class Spool:
     def set_fact(self, name: str, value: float | str | None) -> None:
         """Set a fact; ``None`` removes it."""
         self._connection.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
-
-    def _known_counts(self) -> tuple[int, int]:
-        return self.fact("waiting", 0), self.fact("dead_letters", 0)
-
-    def _count(self, table: str) -> int:
-        (count,) = self._connection.execute(f"SELECT count(*) FROM {table}").fetchone()  # noqa: S608
-        return int(count)
 
 
 def check_health(connection: sqlite3.Connection) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -14,7 +15,7 @@ from basix_ws_cti.exceptions import SpoolError, UsageError
 from .spool import Spool
 
 if TYPE_CHECKING:
-    from filelock import BaseFileLock
+    from basix_ws_cti._internal.file_lock import FileLock
 
 # Results of SQLite that mean that a file is no intact database. The primary code is the low byte.
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
@@ -28,6 +29,11 @@ def is_damage(error: sqlite3.Error) -> bool:
     return (code & 0xFF) in _DAMAGED
 
 
+def describe_storage_error(error: sqlite3.Error | OSError) -> str:
+    """Return the reason for which the file cannot be used as text, without its path."""
+    return describe_os_error(error) if isinstance(error, OSError) else str(error)
+
+
 class SpoolFile:
     """File of a spool, which one webhook at a time uses.
 
@@ -39,7 +45,7 @@ class SpoolFile:
         self.put_aside: Path | None = None
         """The damaged file that was renamed at the opening; ``None``: there was none."""
         self._make = make
-        self._lock = _file_lock(path.with_name(f"{path.name}.lock"))
+        self._lock = _file_lock(path)
 
     def open(self) -> Spool:
         """Lock the file and open it; a damaged one is put aside, and a new one created.
@@ -58,18 +64,16 @@ class SpoolFile:
         self._lock.release()
 
     def _acquire(self) -> None:
-        from filelock import Timeout  # noqa: PLC0415 - an optional dependency
-
-        if not self.path.parent.is_dir():  # which the library would create
-            raise SpoolError(str(self.path), "no such folder")
         try:
-            self._lock.acquire(timeout=0)
-        except Timeout:
-            raise SpoolError(
-                str(self.path), "another webhook uses it: end it, or name another file"
-            ) from None
+            is_free = self._lock.try_acquire()
+        except FileNotFoundError:
+            raise SpoolError(str(self.path), "no such folder") from None
         except OSError as error:
             raise SpoolError(str(self.path), describe_os_error(error)) from None
+        if not is_free:
+            raise SpoolError(
+                str(self.path), "another webhook uses it: end it, or name another file"
+            )
 
     def _open(self) -> Spool:
         try:
@@ -83,15 +87,19 @@ class SpoolFile:
         try:
             return self._make(self.path)
         except (OSError, sqlite3.Error) as error:
-            raise SpoolError(str(self.path), str(error)) from None
+            raise SpoolError(str(self.path), describe_storage_error(error)) from None
 
     def _put_aside(self) -> Path:
-        """Rename the damaged file, and its journal, which belongs to it."""
+        """Rename the damaged file, and its journal, which belongs to it.
+
+        A symbolic link to the file stays: the new file gets the same place, and the same lock.
+        """
+        path = Path(os.path.realpath(self.path))
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
-        aside = self.path.with_name(f"{self.path.name}.damaged-{stamp}")
+        aside = path.with_name(f"{path.name}.damaged-{stamp}")
         try:
-            self.path.rename(aside)
-            journal = self.path.with_name(f"{self.path.name}-journal")
+            path.rename(aside)
+            journal = path.with_name(f"{path.name}-journal")
             if journal.exists():
                 journal.rename(aside.with_name(f"{aside.name}-journal"))
         except OSError as error:
@@ -102,12 +110,11 @@ class SpoolFile:
         return aside
 
 
-def _file_lock(path: Path) -> BaseFileLock:
+def _file_lock(path: Path) -> FileLock:
     try:
-        from filelock import FileLock  # noqa: PLC0415 - an optional dependency
+        from basix_ws_cti._internal.file_lock import FileLock  # noqa: PLC0415 - an extra's package
     except ImportError:
         raise UsageError(
             "a webhook needs the package filelock: pip install 'basix_ws_cti[webhook]'"
         ) from None
-    # One thread takes the lock, and another one may release it.
-    return FileLock(path, thread_local=False)
+    return FileLock(path)

@@ -24,11 +24,11 @@ from contextlib import suppress
 from itertools import islice
 from typing import Any, TypeVar
 
-from basix_ws_cti._internal.os_errors import describe_os_error
+from basix_ws_cti._internal.running_future import make_running_future
 from basix_ws_cti.exceptions import SpoolError
 
 from .spool import LOCK_TIMEOUT, Spool, SpoolCounts
-from .spool_file import SpoolFile, is_damage
+from .spool_file import SpoolFile, describe_storage_error, is_damage
 
 _log = logging.getLogger(__name__)
 
@@ -60,8 +60,8 @@ class SpoolThread:
         self._is_ended = False
         self._problem: str | None = None
         self._counts = SpoolCounts(waiting=0, dead_letters=0, dropped=0)
-        self._opened: Future[None] = Future()
-        self._ended: Future[None] = Future()
+        self._opened: Future[None] = make_running_future()
+        self._ended: Future[None] = make_running_future()
         self._thread = threading.Thread(target=self._run, name="webhook spool", daemon=True)
 
     @property
@@ -91,14 +91,14 @@ class SpoolThread:
             self._changed.notify_all()
         try:
             async with asyncio.timeout(timeout):
-                await asyncio.shield(asyncio.wrap_future(self._ended))
+                await asyncio.wrap_future(self._ended)
         except TimeoutError:
             with self._changed:
                 self._stops_at_once = True
                 self._changed.notify_all()
             with suppress(TimeoutError):
                 async with asyncio.timeout(2 * LOCK_TIMEOUT):  # a statement may wait for a lock
-                    await asyncio.shield(asyncio.wrap_future(self._ended))
+                    await asyncio.wrap_future(self._ended)
 
     def add(self, operation: Callable[[Spool], R]) -> Future[R]:
         """Run an operation that adds events, after those submitted before; return its result."""
@@ -109,8 +109,7 @@ class SpoolThread:
         return await asyncio.wrap_future(self._submit(self._others, operation))
 
     def _submit(self, queue: deque[_Submitted], operation: Callable[[Spool], R]) -> Future[R]:
-        future: Future[R] = Future()
-        future.set_running_or_notify_cancel()  # an operation cannot be cancelled
+        future: Future[R] = make_running_future()
         with self._changed:
             if self._is_ended or self._is_stopping:
                 future.set_exception(self._closed())
@@ -187,7 +186,7 @@ class SpoolThread:
         except (sqlite3.Error, OSError) as error:
             with suppress(sqlite3.Error):
                 spool.roll_back()
-            problem = _describe(error)
+            problem = describe_storage_error(error)
             if isinstance(error, sqlite3.Error) and is_damage(error):
                 raise SpoolError(str(self._file.path), problem) from None
             return problem
@@ -216,7 +215,3 @@ class SpoolThread:
 
     def _closed(self) -> SpoolError:
         return SpoolError(str(self._file.path), self._problem or "it is closed")
-
-
-def _describe(error: sqlite3.Error | OSError) -> str:
-    return describe_os_error(error) if isinstance(error, OSError) else str(error)

@@ -37,7 +37,7 @@ from .signatures import Signer
 from .spool import Spool
 from .spool_file import SpoolFile
 from .spool_thread import SpoolThread
-from .webhook_events import GapReason, OutgoingEvent, alert_event, call_event, gap_event
+from .webhook_events import OutgoingEvent, alert_event, call_event, gap_event
 
 _log = logging.getLogger(__name__)
 
@@ -128,7 +128,7 @@ class Webhook(NotPicklable):
         self._max_events = max_events
         self._file = SpoolFile(
             Path(spool).absolute(),
-            lambda path: Spool(path, max_events=max_events, max_age=max_age),
+            lambda path: Spool(path, max_events=max_events, max_age=max_age, checks_health=True),
         )
         self._spool = SpoolThread(self._file)
         self._sender = Sender(
@@ -181,8 +181,8 @@ class Webhook(NotPicklable):
         if self._is_used:
             raise UsageError("a webhook can be opened once: create another one")
         self._is_used = True
-        await self._spool.start()
         try:
+            await self._spool.start()
             self._dropped_before = self._spool.counts.dropped
             await self._note_damage()
             await self._receiver.__aenter__()
@@ -267,7 +267,7 @@ class Webhook(NotPicklable):
         """Send a gap in the feed; ignore all other notices. For a source's ``on_notice``."""
         match notice:
             case Gap(started, ended, _):
-                self._store_gap("disconnected", ended, started=started)
+                self._store(gap_event("disconnected", ended, started=started))
             case Synced() if self._source is not None:
                 self._report_restart(self._source.now())
 
@@ -294,7 +294,7 @@ class Webhook(NotPicklable):
             self._report_restart(at)
             await self._wait_for_room(waits=waits)
             if isinstance(event, Lagged):
-                self._store_gap("lagged", at, started=last, missed=event.missed)
+                self._store(gap_event("lagged", at, started=last, missed=event.missed))
             elif where is None or where(event):
                 self._store(call_event(event, at))
             last = at
@@ -332,16 +332,6 @@ class Webhook(NotPicklable):
 
     # -- gaps ----------------------------------------------------------------------------
 
-    def _store_gap(
-        self,
-        reason: GapReason,
-        at: datetime,
-        *,
-        started: datetime | None,
-        missed: int | None = None,
-    ) -> None:
-        self._store(gap_event(reason, at, started=started, ended=at, missed=missed))
-
     def _report_restart(self, at: datetime) -> None:
         """Send a gap from the last sign of life of the previous webhook to now, once."""
         if self._restart_is_reported:
@@ -353,7 +343,7 @@ class Webhook(NotPicklable):
             if last is None or last >= at.timestamp():  # new, or another feed, such as a recording
                 return 0
             started = datetime.fromtimestamp(last, UTC)
-            return spool.add([gap_event("restart", at, started=started, ended=at)])
+            return spool.add([gap_event("restart", at, started=started)])
 
         self._spool.add(add).add_done_callback(lambda _result: None)
 
@@ -363,7 +353,7 @@ class Webhook(NotPicklable):
             return
         _log.warning("spool %s was damaged: it is %s now", self.spool, self._file.put_aside)
         now = datetime.now(UTC)
-        event = gap_event("damaged", now, started=None, ended=now)
+        event = gap_event("damaged", now, started=None)
         await self._spool.call(lambda spool: spool.add([event]))
 
     async def _note_alive(self, source: Source) -> None:

@@ -81,11 +81,11 @@ def gap_event(
     at: datetime,
     *,
     started: datetime | None,
-    ended: datetime,
     missed: int | None = None,
 ) -> OutgoingEvent:
     """Return an event about a period in which events may be missing.
 
+    - ``at``: end of the period, in the feed's time.
     - ``started``: start of the period; ``None``: unknown.
     - ``missed``: number of events that are missing; ``None``: unknown.
     """
@@ -93,7 +93,7 @@ def gap_event(
         "type": "gap",
         "reason": reason,
         "started": None if started is None else json_time(started),
-        "ended": json_time(ended),
+        "ended": json_time(at),
         "missed": missed,
     }
     return _event(GAP_TYPE, "feed", with_envelope(at, None, value))

@@ -21,6 +21,7 @@ from typing import Generic, Protocol, TypeVar
 
 from attrs import evolve, frozen
 
+from basix_ws_cti._internal.running_future import make_running_future
 from basix_ws_cti.exceptions import CallLogError
 
 from .errors import describe, is_about_data
@@ -130,7 +131,8 @@ class Writer(Generic[Item]):
         self._health = WriterHealth()
         self._is_closing = False
         self._is_stopped = False
-        self._opened, self._ended = _running_future(), _running_future()
+        self._opened: Future[bool] = make_running_future()
+        self._ended: Future[bool] = make_running_future()
         self._thread = threading.Thread(target=self._run, name="call log", daemon=True)
 
     @property
@@ -185,7 +187,7 @@ class Writer(Generic[Item]):
 
         Its result is False if the writer ended before.
         """
-        future = _running_future()
+        future: Future[bool] = make_running_future()
         with self._changed:
             self._waiting.append((self._last_ticket, future))
             self._answer_flushes()
@@ -357,10 +359,3 @@ def unwritten(name: str, health: WriterHealth) -> CallLogError:
     """Return the error for entries that are not written at the end."""
     problem = health.problem or "the database has not answered"
     return CallLogError(name, f"{health.pending} entries are not written: {problem}")
-
-
-def _running_future() -> Future[bool]:
-    """Return a future that nobody can cancel, so that the thread can always set its result."""
-    future: Future[bool] = Future()
-    future.set_running_or_notify_cancel()
-    return future

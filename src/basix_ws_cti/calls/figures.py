@@ -423,8 +423,8 @@ class AgentFigures(SetFields):
     transfers_out: int
     """Number of transfers that the agent made, blind and attended."""
     transfers_in: int
-    """Number of transfers to the agent, blind and attended, whether or not the agent answered. A
-    call that was transferred to a queue, and that the queue offered to the agent, is none."""
+    """Number of transfers to the agent, blind and attended, whether or not the agent answered.
+    Calls that were transferred to a queue, which offered them to the agent, do not count."""
 
     @classmethod
     def of(

@@ -122,9 +122,8 @@ class Participation(SetFields):
     transfers_out: int
     """Number of transfers that the party made, blind and attended."""
     transfers_in: int
-    """Number of transfers to the party, blind and attended, whether or not they answered. The
-    answer to a call that was transferred to a group is none, and neither is a transfer to a
-    voicemail box."""
+    """Number of transfers to the party, blind and attended, whether or not they answered.
+    Transfers to a group or to a voicemail box do not count."""
     first_offered: int | None
     """Time of the leg that decides about ``role``; ``None``: the PBX sent no time."""
     answered: int | None
@@ -146,7 +145,7 @@ class Participation(SetFields):
     def of(cls, call: Call) -> tuple[Participation, ...]:
         """Return one row for each user and outside party, in the order of their first legs.
 
-        Users are told apart by id, parties outside by number as the PBX sent it; a party without
+        A user is identified by id, an outside party by number as the PBX sent it; a party without
         both has no row. A call that was joined to another one has no rows: its parties are part
         of that one.
         """

@@ -167,7 +167,7 @@ class QueueStats:
         return QueueFigures.of_tallies(
             self._rows.queue(group_id).since(start),
             self._rows.served(group_id).since(start),
-            [*self._rows.waiting.get(group_id, {}).values()],
+            self.waiting_since(group_id),
             thresholds=self.thresholds,
             wrap_up=self.wrap_up,
             now=now,

@@ -9,13 +9,13 @@ from datetime import datetime
 from typing import Any
 
 from basix_ws_cti._internal.translation import _
-from basix_ws_cti.alerts.monitor import find_queue
 from basix_ws_cti.alerts.rule import Alert, AlertRule
+from basix_ws_cti.elements import Group
 from basix_ws_cti.exceptions import UsageError
 from basix_ws_cti.mirror.mirror import Mirror
 from basix_ws_cti.sources.source import Source
 
-from .suggestions import unknown_name
+from .filters import check_known
 
 
 def parse_rules(texts: Iterable[str], *, only_alerts: bool) -> list[AlertRule]:
@@ -31,11 +31,9 @@ def parse_rules(texts: Iterable[str], *, only_alerts: bool) -> list[AlertRule]:
 
 def check_queues(rules: Iterable[AlertRule], mirror: Mirror) -> None:
     """Raise ``UsageError`` for a rule that names a queue which is not in a mirror."""
-    for rule in rules:
-        if isinstance(rule.queue, str) and find_queue(rule.queue, mirror.groups) is None:
-            known = [str(group.name) for group in mirror.groups.values()]
-            advice = _("no id, extension, name or label matches; --allow-unknown accepts it")
-            raise unknown_name(_("queue"), rule.queue, known, advice)
+    queues = [rule.queue for rule in rules if isinstance(rule.queue, str)]
+    advice = _("no id, extension, name or label matches; --allow-unknown accepts it")
+    check_known(_("queue"), queues, mirror["group"], Group, advice)
 
 
 async def with_alerts(

@@ -15,8 +15,6 @@ from .options import FeedSourceOptions
 from .output import write_json
 
 if TYPE_CHECKING:
-    import asyncio
-
     from basix_ws_cti import Channel, Mirror
     from basix_ws_cti.client.commanded_feed import CommandedFeed
     from basix_ws_cti.client.commands import Command
@@ -82,11 +80,12 @@ def run_channel_command(
     import asyncio
 
     from .open_source import open_live_or_followed_source
+    from .side_tasks import run_beside
     from .signals import run_interruptible
 
     async def run() -> None:
         is_sent = False
-        failure: asyncio.Future[Mirror] = asyncio.get_running_loop().create_future()
+        failure: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
 
         def classify(_: Exception, is_final: bool) -> bool:  # noqa: FBT001 - the client's callback
             return is_final or not is_sent
@@ -95,11 +94,15 @@ def run_channel_command(
             """End the command at the first failure of a follower, which would retry for ever."""
             reason = getattr(notice, "reason", None)
             if isinstance(reason, Exception) and not failure.done():
-                failure.set_exception(reason)
+                failure.set_result(reason)
+
+        async def fail() -> None:
+            raise await failure
 
         watch = None if connection.redis is None else on_notice
         async with open_live_or_followed_source(connection, watch, classify=classify) as source:
-            mirror = await _first_of(source.synced(), failure)
+            async with run_beside(fail()):
+                mirror = await source.synced()
             channel = find_channel(mirror, name)
             if options.dry_run:
                 write_json(build(channel, mirror).sent)
@@ -108,21 +111,6 @@ def run_channel_command(
             typer.echo(await send(source.client, channel))
 
     run_interruptible(run())
-
-
-async def _first_of(waiting: Awaitable[Mirror], failure: asyncio.Future[Mirror]) -> Mirror:
-    """Return the result of ``waiting``, or raise the exception of ``failure`` if it comes first."""
-    import asyncio
-
-    task = asyncio.ensure_future(waiting)
-    try:
-        done, _pending = await asyncio.wait({task, failure}, return_when=asyncio.FIRST_COMPLETED)
-        return (task if task in done else failure).result()
-    finally:
-        task.cancel()
-        if failure.done():
-            failure.exception()  # it was looked at
-        failure.cancel()
 
 
 def find_channel(mirror: Mirror, name: str) -> Channel:

@@ -6,12 +6,16 @@ import contextlib
 import errno
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from basix_ws_cti._internal.os_errors import describe_os_error
 from basix_ws_cti._internal.translation import N_, _
-from basix_ws_cti.exceptions import BasixError
+from basix_ws_cti.exceptions import BasixError, UsageError
 
 from .output import is_broken_pipe
+
+if TYPE_CHECKING:
+    import ssl
 
 STDIO = Path("-")
 """Argument that stands for stdin or stdout."""
@@ -82,6 +86,30 @@ def file_error_reason(error: OSError) -> str:
         return _(_REASONS[error.errno])
     text = describe_os_error(error)
     return text[:1].lower() + text[1:]
+
+
+def read_error_reason(error: OSError | UnicodeDecodeError) -> str:
+    """Return the reason for which a text file cannot be read; it quotes nothing of the file."""
+    return file_error_reason(error) if isinstance(error, OSError) else _("it is not UTF-8")
+
+
+def load_ca(option: str, file: Path) -> ssl.SSLContext:
+    """Return a TLS context that trusts the certificates in a PEM file.
+
+    - ``option``: the option that names the file, such as ``--ca-file``.
+
+    Raises ``UsageError``.
+    """
+    import ssl
+
+    try:
+        return ssl.create_default_context(cafile=file)
+    except OSError as error:  # an SSLError, too
+        raise UsageError(
+            _("cannot load {option} {file}: {reason}").format(
+                option=option, file=file, reason=file_error_reason(error)
+            )
+        ) from None
 
 
 def describe_file_error(error: OSError) -> str:

@@ -167,14 +167,9 @@ class Filters:
 
     def check_names(self, mirror: Mirror) -> None:
         """Raise ``UsageError`` for a selected user or group that is not in a mirror."""
-        for noun, selected, kind, element_class in (
-            (_("user"), self.users, "user", User),
-            (_("group"), self.groups, "group", Group),
-        ):
-            known = set(_names([*mirror[kind]], mirror[kind], None, element_class))
-            for name in sorted(selected - known):
-                advice = _("no id, name, extension or label matches; --allow-unknown accepts it")
-                raise unknown_name(noun, name, known, advice)
+        advice = _("no id, name, extension or label matches; --allow-unknown accepts it")
+        check_known(_("user"), sorted(self.users), mirror["user"], User, advice)
+        check_known(_("group"), sorted(self.groups), mirror["group"], Group, advice)
 
     def match_element(self, kind: str, element: Element, event: str, mirror: Mirror) -> bool:
         """Return True if an event of an element is selected."""
@@ -207,6 +202,24 @@ class Filters:
             ),
         )
         return all(not wanted or not wanted.isdisjoint(names()) for wanted, names in checks)
+
+
+def check_known(
+    noun: str,
+    names: Iterable[str],
+    elements: Mapping[Any, Element],
+    element_class: type[User | Group],
+    advice: str,
+) -> None:
+    """Raise ``UsageError`` for the first name that none of these users or groups has.
+
+    - ``noun``, ``advice``: as in ``unknown_name``.
+    - ``elements``: users or groups by id.
+    """
+    known = set(_names([*elements], elements, None, element_class))
+    for name in names:
+        if name not in known:
+            raise unknown_name(noun, name, known, advice)
 
 
 def _normal_forms(number: str, country_code: str) -> set[str]:

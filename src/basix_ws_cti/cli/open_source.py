@@ -63,6 +63,27 @@ def open_shown_source(
     )
 
 
+def open_unpaced_source(
+    options: SourceOptions, *receivers: Callable[[Notice], object]
+) -> AbstractAsyncContextManager[Source]:
+    """Open the feed that the options select, and report its notices on stderr.
+
+    A recording is read without waiting. ``receivers`` get each notice before it is reported. Raises
+    like ``open_shown_source``.
+    """
+    from .render.notices import NoticePrinter
+
+    functions: list[Callable[[Notice], object]] = [*receivers, NoticePrinter(None)]
+
+    def on_notice(notice: Notice) -> None:
+        for function in functions:
+            function(notice)
+
+    if options.recording is not None:
+        return open_recorded_source(options.recording, speed=None, on_notice=on_notice)
+    return open_live_or_followed_source(options, on_notice)
+
+
 def open_live_or_followed_source(
     options: FeedSourceOptions,
     on_notice: Callable[[Notice], object] | None = None,

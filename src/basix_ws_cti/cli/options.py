@@ -21,7 +21,7 @@ from basix_ws_cti._internal.translation import _
 from basix_ws_cti.exceptions import UsageError
 
 from .completion import complete_kinds, complete_timezones
-from .files import file_error_reason
+from .files import load_ca, read_error_reason
 from .help import panels
 from .signals import interrupt_blocking_call
 from .suggestions import unknown_name
@@ -124,9 +124,13 @@ class ServerOptions:
             raise UsageError(without_server)
         if not self.domain:
             raise UsageError(_("no domain: pass --domain or set BASIX_DOMAIN"))
-        arguments = {"server": self.server, "domain": self.domain, "token": self._token()}
+        arguments: dict[str, Any] = {
+            "server": self.server,
+            "domain": self.domain,
+            "token": self._token(),
+        }
         if self.ca_file is not None:
-            arguments["ssl"] = self._ssl_context()
+            arguments["ssl"] = load_ca("--ca-file", self.ca_file)
         return arguments
 
     @property
@@ -150,7 +154,7 @@ class ServerOptions:
             except (OSError, UnicodeDecodeError) as error:
                 raise UsageError(
                     _("cannot read the token file {file}: {reason}").format(
-                        file=file, reason=_error_text(error)
+                        file=file, reason=read_error_reason(error)
                     )
                 ) from None
             if not token:
@@ -161,18 +165,6 @@ class ServerOptions:
         if not (token := _prompt_for_token()):
             raise UsageError(_("no token entered"))
         return token
-
-    def _ssl_context(self) -> Any:
-        import ssl
-
-        try:
-            return ssl.create_default_context(cafile=self.ca_file)
-        except (OSError, ssl.SSLError) as error:
-            raise UsageError(
-                _("cannot load --ca-file {file}: {reason}").format(
-                    file=self.ca_file, reason=_error_text(error)
-                )
-            ) from None
 
 
 @frozen(kw_only=True)
@@ -376,10 +368,6 @@ def _prompt_for_token() -> str:
             return getpass(_("Token: "))
         except EOFError:
             return ""
-
-
-def _error_text(error: Exception) -> str:
-    return file_error_reason(error) if isinstance(error, OSError) else str(error)
 
 
 KindOption = Annotated[

@@ -33,6 +33,7 @@ class Setting:
     - ``minimum`` and ``maximum``: limits of a number; ``None`` without limit.
     - ``choices``: values allowed; empty if any is.
     - ``is_general``: True if the key may also stand outside the profiles.
+    - ``is_created``: True for a file that need not exist: it is created if missing.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Setting:
     maximum: float | None = None
     choices: tuple[str, ...] = ()
     is_general: bool = False
+    is_created: bool = False
 
 
 @functools.cache
@@ -52,7 +54,7 @@ def all_settings() -> Mapping[str, Setting]:
         *_option_settings(ConnectionOptions),
         _setting_of_option("timezone", TimezoneOption, is_general=True),
         _setting_of_option("country_code", CountryCodeOption, is_general=True),
-        _setting_of_option("spool", SpoolOption),
+        _setting_of_option("spool", SpoolOption, is_created=True),
         _setting_of_option("secret_file", SecretFileOption),
         Setting(name="lang", key="lang", type=str, choices=LANGUAGES, is_general=True),
     ]
@@ -68,7 +70,9 @@ def _option_settings(group: type) -> Iterator[Setting]:
             yield _setting_of_option(attribute.name, hint)
 
 
-def _setting_of_option(name: str, hint: Any, *, is_general: bool = False) -> Setting:
+def _setting_of_option(
+    name: str, hint: Any, *, is_general: bool = False, is_created: bool = False
+) -> Setting:
     """Return the setting for an option that is declared as ``Annotated[type, typer.Option()]``."""
     option = _option_info(hint)
     (value_type,) = {*(get_args(get_args(hint)[0]) or get_args(hint)[:1])} - {NoneType}
@@ -81,6 +85,7 @@ def _setting_of_option(name: str, hint: Any, *, is_general: bool = False) -> Set
         minimum=option.min,
         maximum=option.max,
         is_general=is_general,
+        is_created=is_created,
     )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from basix_ws_cti._internal.translation import _
 from basix_ws_cti.exceptions import UsageError
 
-from .files import file_error_reason
+from .files import read_error_reason
 from .precedence import SECRET_VARIABLE
 
 
@@ -29,9 +29,8 @@ def read_secrets(file: Path | None) -> list[str]:
     try:
         secrets = file.read_text(encoding="utf-8").split()
     except (OSError, UnicodeDecodeError) as error:
-        reason = file_error_reason(error) if isinstance(error, OSError) else _("it is not UTF-8")
         message = _("cannot read the secret file {file}: {reason}")
-        raise UsageError(message.format(file=file, reason=reason)) from None
+        raise UsageError(message.format(file=file, reason=read_error_reason(error))) from None
     if not secrets:
         raise UsageError(_("the secret file {file} is empty").format(file=file))
     return secrets

@@ -7,8 +7,10 @@ events that lead to a new snapshot are: in between, the figures are those of no 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from attrs import define
@@ -41,10 +43,22 @@ class _Subscriber:
 
 
 class AlertWatch:
-    """Watches the rules of a feed and delivers their alerts."""
+    """Watches the rules of a feed and delivers their alerts.
 
-    def __init__(self, core: FeedCore) -> None:
+    - ``core``: that of the feed.
+    - ``register``: registers a callback of the feed for an event; the third argument is the name of
+      the callback's argument. Returns a function that unregisters it.
+    """
+
+    def __init__(
+        self,
+        core: FeedCore,
+        register: Callable[[str, Callable[..., object], str], Callable[[], None]],
+    ) -> None:
         self._core = core
+        self._register = register
+        self._numbers = itertools.count(1)
+        self._is_registered = False  # for the feed's events, before the first rule
         self._time = core.pbx_time
         self._monitor = AlertMonitor(lambda: core.session.mirror.groups)
         self._subscribers: dict[AlertRule, list[_Subscriber]] = {}
@@ -53,8 +67,38 @@ class AlertWatch:
         self._loop: asyncio.AbstractEventLoop | None = None  # None while the feed does not run
         self._timer: asyncio.TimerHandle | None = None
 
-    def add(self, rule: AlertRule, deliver: Deliver) -> Callable[[], None]:
-        """Watch a rule for a subscriber; return a function that ends that."""
+    def add(self, rule: AlertRule, callback: Deliver) -> Callable[[], None]:
+        """Call ``callback``, sync or async, for the alerts of a rule; return a function to end it.
+
+        The feed must not have ended.
+        """
+        callbacks = self._core.dispatcher.callbacks
+        event = f"alert {next(self._numbers)}"
+        unregister = self._register(event, callback, "alert")
+        self._register_once()
+        unsubscribe = self._subscribe(rule, partial(callbacks.call, event))
+
+        def remove() -> None:
+            unsubscribe()
+            unregister()
+            callbacks.forget(event)
+
+        return remove
+
+    def _register_once(self) -> None:
+        """Register for the feed's events, unless that is done."""
+        if self._is_registered:
+            return
+        self._is_registered = True
+        self._core.session.follow_calls()
+        self._register("call", self.apply, "event")
+        self._register("state", self.enter, "state")
+        self._core.state.watch(self.check_if_due)
+        if self._loop is not None:
+            self._begin()
+            self.enter(self._core.state.current)
+
+    def _subscribe(self, rule: AlertRule, deliver: Deliver) -> Callable[[], None]:
         self._monitor.add(rule, self._core.session.calls.values())
         subscribers = self._subscribers.setdefault(rule, [])
         subscriber = _Subscriber(deliver, is_ready=self._loop is None)
@@ -74,6 +118,10 @@ class AlertWatch:
     def start(self) -> None:
         """Start to watch: the feed runs, and has no state yet."""
         self._loop = asyncio.get_running_loop()
+        if self._is_registered:
+            self._begin()
+
+    def _begin(self) -> None:
         self._monitor.feed_lost(self._time.now())
         self._check()
 

@@ -41,7 +41,18 @@ MAX_RETRY_AFTER = 3600.0
 # Unauthorized (new credentials may help at once), Request Timeout, Too Many Requests.
 _TRANSIENT_STATUSES = frozenset({401, 408, 429})
 
-_SYSTEM_RANDOM = random.SystemRandom()  # has no state that forked processes could share
+SYSTEM_RANDOM = random.SystemRandom()
+"""Randomness of the operating system: it has no state that forked processes could share."""
+
+
+def jittered_delay(failures: int, initial: float, maximum: float, rng: random.Random) -> float:
+    """Return the delay after a number of failures, in seconds.
+
+    Its upper bound doubles from ``initial``, after one failure or none, to ``maximum``. The delay
+    is drawn from the upper half of its range.
+    """
+    ceiling = min(maximum, initial * 2.0 ** min(max(failures - 1, 0), 32))
+    return rng.uniform(ceiling / 2, ceiling)
 
 
 @define
@@ -80,11 +91,10 @@ class Backoff:
 
         The draw is added so that clients with the same ``at_least`` do not reconnect together.
         """
-        ceiling = min(self.maximum, self.initial * 2.0 ** min(self._attempts, 32))
         self._attempts += 1
         is_forked = self._process != os.getpid()
-        rng = _SYSTEM_RANDOM if self.rng is None or is_forked else self.rng
-        return at_least + rng.uniform(ceiling / 2, ceiling)
+        rng = SYSTEM_RANDOM if self.rng is None or is_forked else self.rng
+        return at_least + jittered_delay(self._attempts, self.initial, self.maximum, rng)
 
     def copy(self) -> Backoff:
         """Return a copy that starts with the initial delay."""

@@ -169,6 +169,10 @@ class Callbacks:
         if callbacks := self._callbacks.get(event):
             self._call(event, tuple(callbacks), item)
 
+    def forget(self, event: str) -> None:
+        """Remove an event to which no callback will be added again, and its callbacks."""
+        self._callbacks.pop(event, None)
+
     def has(self, event: str) -> bool:
         """Return True if an event has callbacks."""
         return bool(self._callbacks.get(event))

@@ -236,7 +236,7 @@ class Client(CommandedFeed):
         """
         command = commands.eavesdrop(plug_uuid, target_uuid, subcommand)
         timeout = effect_timeout(confirm=confirm, confirm_timeout=confirm_timeout)
-        await self._commands.send(command, timeout)
+        await self._send(command, timeout)
 
 
 async def _fetch_credentials(credentials: Callable[[str], Awaitable[Any]], target: str) -> object:

@@ -9,7 +9,7 @@ from basix_ws_cti.exceptions import CommandTimeout, NotConnectedError
 from basix_ws_cti.transport.connection import Connection
 
 from .commands import Command
-from .dispatch import ChangeWaiter, Dispatcher
+from .dispatch import Dispatcher
 
 
 class CommandSender:
@@ -36,16 +36,13 @@ class CommandSender:
         if command.has_effect is None or confirm_timeout is None:
             await connection.send(command.sent)
             return
-        waiter = ChangeWaiter(command.has_effect)
-        self._dispatcher.waiters.add(waiter)
         scope = asyncio.timeout(confirm_timeout)
         try:
-            async with scope:
-                await connection.send(command.sent)
-                await waiter.seen
+            with self._dispatcher.waiting_for(command.has_effect) as seen:
+                async with scope:
+                    await connection.send(command.sent)
+                    await seen
         except TimeoutError:
             if not scope.expired():
                 raise
             raise CommandTimeout(command.name, confirm_timeout) from None
-        finally:
-            self._dispatcher.waiters.discard(waiter)

@@ -24,6 +24,11 @@ class CommandedFeed(LiveFeed):
     async def _send(self, command: commands.Command, confirm_timeout: float | None = None) -> None:
         """Send a command; wait up to ``confirm_timeout`` seconds for its effect (``None``: no)."""
 
+    def _check_running(self) -> None:
+        """Raise the error that stopped the client, and ``UsageError`` outside its block."""
+        self._core.owner.check()
+        self._core.state.raise_if_stopped()
+
     async def hangup(self, uuid: str, *, confirm: bool = False, confirm_timeout: float = 5) -> None:
         """Hang up a channel. With ``confirm``, wait until it is gone.
 
@@ -90,8 +95,7 @@ class CommandedFeed(LiveFeed):
         ``ClientClosed`` after its block was left, and ``UsageError`` before it was entered.
         """
         check_api(api)
-        self._core.owner.check()
-        self._core.state.raise_if_stopped()
+        self._check_running()
         make = partial(LegFollower, self.calls)
         follower = self._subscribe_to_calls("drop_oldest", QUEUE_SIZE, make)
         call = ClickToCall(follower, self._core.session, self._core.state, self._core.owner)

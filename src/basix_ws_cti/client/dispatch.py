@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import chain
 from typing import Any, Literal, get_args
@@ -84,12 +85,12 @@ class Dispatcher:
     def publish_message(self, message: Message) -> None:
         """Deliver a message."""
         self.callbacks.call(type(message).__name__, message)
-        if self.messages.has_members:
+        if self.messages:
             self.messages.offer(message, self.callbacks.report)
 
     def publish_change(self, change: Change | Gap) -> None:
         """Deliver a change to the subscribers of this moment."""
-        if self.changes.has_members:
+        if self.changes:
             self.changes.offer(change, self.callbacks.report)
         self.callbacks.call("change", change)
         if self.waiters:
@@ -102,7 +103,7 @@ class Dispatcher:
         """
         if kind == "change":
             return partial(partial, self._change_publisher())
-        if not self.calls.has_members and not self.callbacks.has("call"):
+        if not self.calls and not self.callbacks.has("call"):
             return _bind_to_nobody
         return partial(partial, self._call_publisher())
 
@@ -124,6 +125,21 @@ class Dispatcher:
             call(event)
 
         return publish
+
+    @contextlib.contextmanager
+    def waiting_for(self, matches: Callable[[Change], bool]) -> Iterator[asyncio.Future[None]]:
+        """Yield a future that the first matching change completes, until the end of the block.
+
+        The future fails when the client stops.
+        """
+        waiter = ChangeWaiter(matches)
+        self.waiters.add(waiter)
+        try:
+            yield waiter.seen
+        finally:
+            self.waiters.discard(waiter)
+            if waiter.seen.done() and not waiter.seen.cancelled():
+                waiter.seen.exception()  # asyncio logs an exception that was never retrieved
 
     def _notify_waiters(self, change: Change | Gap) -> None:
         for waiter in tuple(self.waiters):

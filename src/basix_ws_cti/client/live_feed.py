@@ -7,9 +7,7 @@ subclasses that add a *runner*: it drives the session and delivers what the sess
 from __future__ import annotations
 
 import asyncio
-import itertools
 from collections.abc import Callable, Mapping
-from functools import partial
 from operator import attrgetter
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar, cast
@@ -109,8 +107,7 @@ class LiveFeed(NotPicklable):
         self._task: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._entered = False
-        self._alerts: AlertWatch | None = None  # None before the first rule
-        self._alert_names = itertools.count(1)
+        self._alerts = AlertWatch(core, self._register)
 
     # -- state ------------------------------------------------------------------------
 
@@ -373,31 +370,9 @@ class LiveFeed(NotPicklable):
         """
         if not isinstance(rule, AlertRule):
             rule = AlertRule.parse(rule)
-        name = f"alert {next(self._alert_names)}"
-        unregister = self._register(name, callback, "alert")
         if self._has_ended:
-            return unregister
-        callbacks = self._core.dispatcher.callbacks
-        remove = self._watch_alerts().add(rule, partial(callbacks.call, name))
-
-        def unregister_both() -> None:
-            remove()
-            unregister()
-
-        return unregister_both
-
-    def _watch_alerts(self) -> AlertWatch:
-        """Return the watch of alerts, and start it with the first rule."""
-        if self._alerts is None:
-            self._alerts = watch = AlertWatch(self._core)
-            self._core.session.follow_calls()
-            self._register("call", watch.apply, "event")
-            self._register("state", watch.enter, "state")
-            self._core.state.watch(watch.check_if_due)
-            if self._entered:
-                watch.start()
-                watch.enter(self.state)
-        return self._alerts
+            return self._register("alert", callback, "alert")  # only checks the callback
+        return self._alerts.add(rule, callback)
 
     def on_initial_info(
         self, callback: Callable[[str, dict[Any, Any]], object]
@@ -490,8 +465,7 @@ class LiveFeed(NotPicklable):
         self._loop = asyncio.get_running_loop()
         self._core.dispatcher.callbacks.start()
         self._core.state.current = Connecting(1)
-        if self._alerts is not None:
-            self._alerts.start()
+        self._alerts.start()
         self._task = asyncio.create_task(
             self._runner.run(), name=f"basix_ws_cti {self._core.subject}"
         )
@@ -510,7 +484,6 @@ class LiveFeed(NotPicklable):
                 await asyncio.wait([self._task])
         finally:
             self._runner.stop(None)
-            if self._alerts is not None:
-                self._alerts.stop()
+            self._alerts.stop()
             await self._core.dispatcher.callbacks.finish()
             self._core.owner.release()

@@ -353,14 +353,10 @@ class SubscriberSet(Generic[T]):
     added to the backlog once for all of them.
     """
 
-    has_members: bool
-    """False if ``offer`` would do nothing; may be True after all subscriptions were dropped."""
-
     last_number: int
     """Number of the subscription that was added last; 0: there was none."""
 
     def __init__(self) -> None:
-        self.has_members = False
         self.last_number = 0
         # Subscriptions by id, in the order of their numbers, which grow from the first to the last.
         self._references: dict[int, tuple[int, ReferenceType[Subscription[T]]]] = {}
@@ -387,7 +383,6 @@ class SubscriberSet(Generic[T]):
         self.last_number += 1
         self._references[id(subscription)] = (self.last_number, ref(subscription))
         self._offered = None
-        self.has_members = True
         subscription.share(self._backlog, self._note_behind)
 
     def discard(self, subscription: Subscription[T]) -> None:
@@ -396,7 +391,6 @@ class SubscriberSet(Generic[T]):
         if reference is not None and reference() is subscription:
             del self._references[id(subscription)]
             self._offered = None
-            self.has_members = bool(self._references)
             if self._behind.pop(id(subscription), None) is not None and not self._behind:
                 self._backlog.clear()
 
@@ -470,4 +464,3 @@ class SubscriberSet(Generic[T]):
             if reference() is not None
         }
         self._sweep_at = max(_FIRST_SWEEP, 2 * len(self._references))
-        self.has_members = bool(self._references)

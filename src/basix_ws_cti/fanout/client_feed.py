@@ -65,12 +65,12 @@ class ClientFeed:
 
     def encode_report(self, report: Gap | ClientState) -> Entry:
         """Return the entry of a gap or a state, with or without the text of its reason."""
-        if isinstance(report, Gap | Disconnected) and report.reason is not None:
-            reason = report.reason
-            if not self._with_error_texts:
-                reason = RelayedError(type(reason).__name__, "")
-            return encode(attrs.evolve(report, reason=reason))
-        return encode(report)
+        if self._with_error_texts or not isinstance(report, Gap | Disconnected):
+            return encode(report)
+        if report.reason is None:
+            return encode(report)
+        reason = RelayedError(type(report.reason).__name__, "")
+        return encode(attrs.evolve(report, reason=reason))
 
     def _add(self, item: Item) -> None:
         self._journal.add(item)

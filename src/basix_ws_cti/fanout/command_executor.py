@@ -19,9 +19,9 @@ from basix_ws_cti.exceptions import (
     UsageError,
 )
 
-from .command_layout import CLAIM, KEEP_ANSWERS, REPLY, CommandKeys, Reply, Request
+from .command_layout import CLAIM, KEEP_ANSWERS, REPLY, CommandKeys, Reply, Request, Submission
 from .redis_connection import RedisConnection
-from .stream import leader_key
+from .stream import fields_of, leader_key
 
 _logger = logging.getLogger(__name__)
 
@@ -100,23 +100,24 @@ class CommandExecutor:
         )
         for entry_id, pairs in answer[0][1] if answer else ():
             position = entry_id
-            fields = dict(zip(pairs[::2], pairs[1::2], strict=True))
-            task = asyncio.create_task(self._serve(fields), name="basix_ws_cti command")
+            submission = Submission.from_entry(entry_id, fields_of(pairs))
+            if submission is None:
+                _logger.warning("a request of a follower is unreadable: it has another version")
+                continue
+            task = asyncio.create_task(self._serve(submission), name="basix_ws_cti command")
             self._running.add(task)
             task.add_done_callback(self._running.discard)
         return position
 
-    async def _serve(self, fields: dict[bytes, bytes]) -> None:
+    async def _serve(self, submission: Submission) -> None:
         """Claim a request, execute it, and reply; do nothing if it is not to be executed."""
-        request_id = fields.get(b"id", b"").decode("ascii", "replace")
-        request = Request.from_json(fields.get(b"data", b""))
-        if request is None:
-            _logger.warning("a request of a follower is unreadable: it has another version")
-            return
+        request_id, request = submission.request_id, submission.request
         asked = asyncio.get_running_loop().time()
+        end = asked + submission.timeout  # not before the deadline: it was submitted earlier
         left = await self._write(
+            end,
             *("EVAL", CLAIM, 2, leader_key(self._stream), self._keys.claim(request_id)),
-            *(self._token, fields.get(b"deadline", b"0"), KEEP_ANSWERS * 1000),
+            *(self._token, submission.deadline, KEEP_ANSWERS * 1000),
         )
         if not left:
             return
@@ -128,18 +129,24 @@ class CommandExecutor:
             reply = Reply("failed", "the publisher was too slow: nothing was sent")
         _logger.info("command of a follower: %s, %s", request.name, reply.outcome)
         await self._write(
+            end + KEEP_ANSWERS,
             *("EVAL", REPLY, 1, self._keys.reply(request_id), reply.to_json()),
             KEEP_ANSWERS * 1000,
         )
 
-    async def _write(self, *command: bytes | str | int) -> Any:
-        """Execute a command that may be repeated, until Redis answers."""
+    async def _write(self, end: float, *command: bytes | str | int) -> Any:
+        """Execute a command that may be repeated; return the answer of Redis.
+
+        ``None``: Redis did not answer until the event loop's clock was at ``end``.
+        """
         while True:
             try:
                 async with self._writing:
                     return await self._writer.execute(*command)
             except RedisFeedError as error:
                 _logger.warning("a command of a follower waits for Redis: %s", error)
+                if asyncio.get_running_loop().time() >= end:
+                    return None
                 await asyncio.sleep(_RETRY_INTERVAL)
 
     async def _execute(self, request: Request, timeout: float) -> Reply:  # noqa: ASYNC109
@@ -153,6 +160,10 @@ class CommandExecutor:
             return Reply("failed", str(error))
         except TypeError:
             return Reply("failed", "its arguments are invalid")
+        except Exception as error:  # noqa: BLE001 - of make_api, whose text may be confidential
+            name = type(error).__name__
+            _logger.error("a command of a follower raised an error: %s", name)  # noqa: TRY400
+            return Reply("failed", "an error of the publisher, which its log names")
 
     async def _send(self, request: Request, timeout: float) -> tuple[str, ...]:  # noqa: ASYNC109
         arguments = dict(request.arguments)

@@ -23,7 +23,8 @@ followers and leaders do not matter.
 from __future__ import annotations
 
 import json
-from typing import Any, Final, Literal
+from collections.abc import Mapping
+from typing import Any, Final, Literal, get_args
 
 from attrs import frozen
 
@@ -41,6 +42,9 @@ WITHDRAWN: Final = b"withdrawn"
 
 NAMES: Final = ("hangup", "park", "transfer", "call_user")
 """Names of the commands."""
+
+# Largest deadline, in milliseconds: scripts of Redis calculate with numbers of 53 bits.
+_MAX_DEADLINE: Final = 2**53
 
 # Key: requests. Arguments: id, milliseconds until the deadline, data, number of requests to keep,
 # and milliseconds for which they are kept.
@@ -79,15 +83,16 @@ return redis.call('PEXPIRE', KEYS[1], ARGV[2])
 # Keys: claim, reply. Argument: milliseconds to keep the claim.
 WITHDRAW: Final = """
 local reply = redis.call('LPOP', KEYS[2])
-if reply then return reply end
+if reply then return {'reply', reply} end
 local held = redis.call('GET', KEYS[1])
 if not held then
   redis.call('SET', KEYS[1], 'withdrawn', 'PX', ARGV[1])
-  return 'withdrawn'
+  held = 'withdrawn'
 end
-return held
+return {'claim', held}
 """
-"""Script that withdraws a request; returns the reply if there is one, else the claim."""
+"""Script that withdraws a request; returns ``reply`` and the reply if there is one, else ``claim``
+and the claim."""
 
 
 @frozen
@@ -145,6 +150,34 @@ class Request:
         return cls(name, arguments, confirm) if is_valid and value.get("v") == 1 else None
 
 
+@frozen
+class Submission:
+    """Request in the stream."""
+
+    request_id: str
+    """Id of the request, chosen by the follower."""
+    deadline: int
+    """Deadline, in milliseconds of Redis."""
+    timeout: float
+    """Seconds from its submission to its deadline."""
+    request: Request
+    """The request."""
+
+    @classmethod
+    def from_entry(cls, entry_id: bytes, fields: Mapping[bytes, bytes]) -> Submission | None:
+        """Return the request in an entry; ``None``: it is none that this version knows."""
+        request = Request.from_json(fields.get(b"data", b""))
+        try:
+            deadline = int(fields.get(b"deadline", b""))
+        except ValueError:
+            return None
+        if request is None or not 0 <= deadline <= _MAX_DEADLINE:
+            return None
+        submitted = int(entry_id.partition(b"-")[0])
+        request_id = fields.get(b"id", b"").decode("ascii", "replace")
+        return cls(request_id, deadline, (deadline - submitted) / 1000, request)
+
+
 Outcome = Literal["done", "not_connected", "no_effect", "failed"]
 """What a leader reports: the command was sent, and its effect has shown if that was wanted; there
 was no connection to the PBX, so it was not sent; it was sent without a visible effect; or it
@@ -170,9 +203,12 @@ class Reply:
 
     @classmethod
     def from_json(cls, data: bytes) -> Reply:
-        """Return the reply in JSON; unreadable JSON is a failure."""
+        """Return the reply in JSON; unreadable JSON and an unknown outcome are failures."""
         try:
             value = json.loads(data)
-            return cls(value["outcome"], str(value["problem"]), tuple(map(str, value["uuids"])))
+            outcome, problem, uuids = value["outcome"], str(value["problem"]), value["uuids"]
+            if outcome in get_args(Outcome):
+                return cls(outcome, problem, tuple(map(str, uuids)))
         except (ValueError, TypeError, KeyError):
-            return cls("failed", "the publisher's reply is unreadable")
+            pass
+        return cls("failed", "the publisher's reply is unreadable")

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from basix_ws_cti._internal.arguments import check_seconds
 from basix_ws_cti.client.commands import Command
-from basix_ws_cti.client.dispatch import ChangeWaiter, Dispatcher
+from basix_ws_cti.client.dispatch import Dispatcher
 from basix_ws_cti.exceptions import (
     CommandRefused,
     CommandTimeout,
@@ -74,22 +74,16 @@ class CommandRequester:
         ``RedisFeedError`` if Redis could not be reached, so that nothing was sent.
         """
         arguments = {name: value for name, value in command.sent.items() if name != "cmd"}
-        confirm = confirm_timeout is not None and command.has_effect is not None
-        request = Request(command.name, arguments, confirm)
         timeout = DEFAULT_TIMEOUT if confirm_timeout is None else confirm_timeout
-        waiter = None
-        if confirm and command.has_effect is not None:
-            waiter = ChangeWaiter(command.has_effect)
-            self._dispatcher.waiters.add(waiter)
-        try:
-            await self.request(request, timeout)
-            if waiter is not None:  # the leader has seen the effect: it arrives here, too
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(_GRACE):
-                        await waiter.seen
-        finally:
-            if waiter is not None:
-                self._dispatcher.waiters.discard(waiter)
+        if command.has_effect is None or confirm_timeout is None:
+            await self.request(Request(command.name, arguments, confirm=False), timeout)
+            return
+        with self._dispatcher.waiting_for(command.has_effect) as seen:
+            await self.request(Request(command.name, arguments, confirm=True), timeout)
+            # The leader has seen the effect: it arrives here, too.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_GRACE):
+                    await seen
 
     async def request(self, request: Request, timeout: float) -> Reply:  # noqa: ASYNC109 - seconds, as everywhere
         """Let the leader execute a request within ``timeout`` seconds; return its reply.
@@ -165,7 +159,7 @@ class CommandRequester:
         end = loop.time() + timeout + _GRACE
         while True:
             try:
-                answer: Any = await connection.execute(
+                kind, found = await connection.execute(
                     *("EVAL", WITHDRAW, 2, keys.claim(request_id), keys.reply(request_id)),
                     round((timeout + KEEP_ANSWERS) * 1000),
                 )
@@ -174,14 +168,14 @@ class CommandRequester:
                     raise CommandTimeout(request.name, timeout) from None
                 await asyncio.sleep(_RETRY_INTERVAL)
                 continue
-            if answer == WITHDRAWN:
+            if kind == b"reply":
+                return Reply.from_json(found)
+            if found == WITHDRAWN:
                 if error is not None:
                     raise error
                 raise CommandRefused(
                     request.name, "not_taken", "no publisher took it before its deadline"
                 )
-            if answer.startswith(b"{"):
-                return Reply.from_json(answer)
             if error is None or loop.time() >= end:
                 raise CommandTimeout(request.name, timeout)
             await asyncio.sleep(_RETRY_INTERVAL)  # it is being executed

@@ -78,9 +78,7 @@ from basix_ws_cti.elements import Element
 from basix_ws_cti.exceptions import FeedError
 from basix_ws_cti.messages import InfoEvent, Msg, SystemMsg, UnknownMessage
 from basix_ws_cti.mirror.changes import Gap
-from basix_ws_cti.session.status import (
-    ClientState,
-)
+from basix_ws_cti.session.status import ClientState
 
 from .stream import DATA, PREVIOUS, SNAPSHOT, EntryId
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import attrs
 
+from basix_ws_cti.calls.event_json import event_name
 from basix_ws_cti.calls.events import CallEvent
 from basix_ws_cti.calls.model import Call, Party
 from basix_ws_cti.elements import Element
@@ -153,11 +154,6 @@ def call_event_key(event: CallEvent) -> str:
 def _identity(value: Any) -> Any:
     """Return the part of a value by which all publishers know it."""
     return [value.user_id, value.group_id, value.number] if isinstance(value, Party) else value
-
-
-def event_name(event: type[CallEvent]) -> str:
-    """Return the name of a kind of call event: ``started``, ``ringing`` and so on."""
-    return event.__name__.removeprefix("Call").lower()
 
 
 def _entry(entry_type: str, data: dict[str, Any]) -> Entry:

@@ -10,6 +10,7 @@ from typing import Any, get_args
 
 import attrs
 
+from basix_ws_cti.calls.event_json import event_name
 from basix_ws_cti.calls.events import CallEvent
 from basix_ws_cti.calls.json_schema import field_schemas, state_schema, type_schema
 from basix_ws_cti.calls.model import Call
@@ -17,7 +18,6 @@ from basix_ws_cti.elements import EndUser, EndUsers, OtherInfo, Target
 from basix_ws_cti.parsing.record_decoder import ELEMENTS
 
 from .entries import VERSION
-from .entry_encoder import event_name
 
 _TEXT = {"type": "string"}
 _COUNT = {"type": "integer", "minimum": 0}

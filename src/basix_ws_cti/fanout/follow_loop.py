@@ -35,7 +35,7 @@ from .entries import EntryError
 from .entry_decoder import received
 from .entry_player import EntryPlayer
 from .redis_connection import RedisConnection
-from .stream import NO_ENTRY, EntryId, leader_key
+from .stream import NO_ENTRY, EntryId, fields_of, leader_key
 
 _logger = logging.getLogger(__name__)
 
@@ -204,7 +204,7 @@ class FollowLoop:
         reason: Exception = self._no_publisher()
         for raw_id, pairs in reply:
             try:
-                entry = received(EntryId.parse(raw_id), _fields(pairs))
+                entry = received(EntryId.parse(raw_id), fields_of(pairs))
             except EntryError as error:
                 reason = error
                 continue
@@ -284,7 +284,7 @@ class FollowLoop:
 
     async def _apply(self, entry_id: EntryId, pairs: list[bytes]) -> None:
         try:
-            entry = received(entry_id, _fields(pairs))
+            entry = received(entry_id, fields_of(pairs))
             if not self._player.continues(entry_id, entry.previous):
                 raise _MissedError(
                     self._error("missed", "entries were removed before they were read")
@@ -365,7 +365,3 @@ class FollowLoop:
 
     def _error(self, cause: str, problem: str) -> RedisFeedError:
         return RedisFeedError(self._server, cause, problem)
-
-
-def _fields(pairs: list[bytes]) -> dict[bytes, bytes]:
-    return dict(zip(pairs[::2], pairs[1::2], strict=True))

@@ -98,11 +98,6 @@ class Follower(CommandedFeed):
         """HTTP API of the leading publisher, for ``call_user``."""
         return RemoteApi(self._requester, self._check_running)
 
-    def _check_running(self) -> None:
-        """Raise the error that stopped the follower, and ``UsageError`` outside its block."""
-        self._core.owner.check()
-        self._core.state.raise_if_stopped()
-
     async def _send(self, command: Command, confirm_timeout: float | None = None) -> None:
         self._check_running()
         await self._requester.send(command, confirm_timeout)

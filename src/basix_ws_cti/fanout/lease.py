@@ -90,16 +90,9 @@ class Lease:
 
         ``suffix`` is appended to the value. Raises ``RedisFeedError``.
         """
-        token = f"{self._owner}:{secrets.token_hex(8)}{suffix}"
-        asked = self._clock()
-        answer = await self._connection.execute(
-            "SET", self._key, token, "NX", "PX", round(self._ttl * 1000)
-        )
-        if answer is None:
-            return False
-        self.token = token
-        self._deadline = asked + self._ttl
-        return self.is_held
+        token = self._new_token() + suffix
+        command = ("SET", self._key, token, "NX", "PX", round(self._ttl * 1000))
+        return await self._take(token, *command) and self.is_held
 
     async def exchange(self, other: Lease) -> bool:
         """Take this lease as ``acquire`` does, and give up another one in the same step.
@@ -109,18 +102,30 @@ class Lease:
         """
         if not other.token:
             return await self.acquire()
-        token = f"{self._owner}:{secrets.token_hex(8)}"
-        asked = self._clock()
-        answer = await self._connection.execute(
+        token = self._new_token()
+        is_taken = await self._take(
+            token,
             *("EVAL", _EXCHANGE, 2, self._key, other._key),
             *(token, round(self._ttl * 1000), other.token.removesuffix(READY)),
         )
-        if answer != 1:
+        if is_taken:  # even if the answer came too late to hold it
+            other.token, other._deadline = "", -1.0
+        return is_taken and self.is_held
+
+    def _new_token(self) -> str:
+        return f"{self._owner}:{secrets.token_hex(8)}"
+
+    async def _take(self, token: str, *command: str | int) -> bool:
+        """Send a command that takes the lease with a token; return True if Redis has executed it.
+
+        The lease is not held if the answer came after its expiry.
+        """
+        asked = self._clock()
+        if not await self._connection.execute(*command):
             return False
-        other.token, other._deadline = "", -1.0
         self.token = token
         self._deadline = asked + self._ttl
-        return self.is_held
+        return True
 
     async def renew(self, suffix: str | None = None) -> bool:
         """Extend the lease; return False if it was lost.

@@ -38,7 +38,8 @@ of them, so the newest snapshot and everything after it is always there.
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from basix_ws_cti.exceptions import UsageError
 
@@ -93,6 +94,11 @@ def follows(entry: EntryId, previous: EntryId, last: EntryId) -> bool:
     if entry.epoch == last.epoch:
         return entry.seq == last.seq + 1
     return entry.epoch > last.epoch and entry.seq == 0
+
+
+def fields_of(pairs: Sequence[Any]) -> dict[bytes, Any]:
+    """Return fields as a dict; Redis sends names and values alternately, in one list."""
+    return dict(zip(pairs[::2], pairs[1::2], strict=True))
 
 
 def check_name(name: object) -> str:

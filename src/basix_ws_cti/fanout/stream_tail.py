@@ -10,7 +10,7 @@ from .entries import Entry, EntryError, ReceivedEntry
 from .entry_decoder import received
 from .journal import Journal
 from .redis_connection import RedisConnection
-from .stream import NO_ENTRY, EntryId, follows
+from .stream import NO_ENTRY, EntryId, fields_of, follows
 from .stream_state import StreamState
 
 # Entries per answer of Redis. One of them can have 256 KiB.
@@ -143,8 +143,7 @@ class StreamTail:
 
 def _parse(raw: list[Any]) -> ReceivedEntry | None:
     """Return an entry; ``None`` if it is not readable."""
-    values = raw[1] or []
     try:
-        return received(EntryId.parse(raw[0]), dict(zip(values[::2], values[1::2], strict=True)))
+        return received(EntryId.parse(raw[0]), fields_of(raw[1] or []))
     except EntryError:
         return None

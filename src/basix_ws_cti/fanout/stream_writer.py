@@ -19,7 +19,7 @@ from redis.exceptions import ResponseError
 
 from .entries import Entry
 from .redis_connection import RedisConnection
-from .stream import NO_ENTRY, EntryId, leader_key
+from .stream import NO_ENTRY, EntryId, fields_of, leader_key
 
 # Keys: stream, lease. Arguments: token of the lease, id of the predecessor, id of the last entry,
 # maximum length of the stream, number of arguments per entry; then for each entry its id, and names
@@ -123,5 +123,4 @@ class StreamWriter:
             answer = await self._connection.execute("XINFO", "STREAM", self._name)
         except ResponseError:  # no such key
             return NO_ENTRY
-        facts = dict(zip(answer[::2], answer[1::2], strict=True))
-        return EntryId.parse(facts[b"last-generated-id"])
+        return EntryId.parse(fields_of(answer)[b"last-generated-id"])

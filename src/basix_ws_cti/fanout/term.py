@@ -132,14 +132,12 @@ class TermParts:
 
 
 class Term:
-    """One term as leader, with the parts of its publisher.
-
-    ``covers``: True if the journal has everything that the stream may lack.
-    """
+    """One term as leader, with the parts of its publisher."""
 
     def __init__(self, parts: TermParts, *, covers: bool) -> None:
         self._parts = parts
-        self._covers = covers
+        self.covers: bool = covers
+        """True if the journal has everything that the stream may lack."""
         self._breaks = parts.tail.breaks
         self._token = parts.lease.token
         self._epoch = 0
@@ -170,11 +168,6 @@ class Term:
                 await self._publish_next()
         finally:
             self._end_epoch()
-
-    @property
-    def covers(self) -> bool:
-        """True if the journal has everything that the stream may lack."""
-        return self._covers
 
     async def report_end(self, reason: Exception) -> None:
         """Append that the feed has ended, after ``run`` was cancelled."""
@@ -213,7 +206,7 @@ class Term:
             tail.reset(tail.last)  # an entry has come in between, or the stream was replaced
         if tail.breaks != self._breaks:
             # The journal does not have what was appended before and is gone now.
-            self._breaks, self._covers = tail.breaks, False
+            self._breaks, self.covers = tail.breaks, False
         self._snapshot = marker.snapshot
         is_first = tail.last == NO_ENTRY
         self._stream_ended_at, self._began = tail.last_at, time.monotonic()
@@ -222,7 +215,7 @@ class Term:
         parts.feed.is_leading = True
         parts.journal.add(parts.feed.snapshot(is_takeover=True))
         _logger.info("fan-out: leading, epoch %d", self._epoch)
-        if not (self._covers or is_first):
+        if not (self.covers or is_first):
             # Right after the marker: no reader takes the old state for the current one.
             await self._append_gap(self._stream_ended_at)
 
@@ -303,7 +296,7 @@ class Term:
     async def _complete_takeover(self, pending: PendingSnapshot) -> bool:
         """Append what precedes the first snapshot; False: the states must be compared once more."""
         parts = self._parts
-        is_comparable = self._covers and parts.tail.snapshot != NO_ENTRY
+        is_comparable = self.covers and parts.tail.snapshot != NO_ENTRY
         is_equal = not is_comparable or await self._equals_stream(pending)
         if not is_equal and self._may_become_equal():
             self._comparisons += 1
@@ -315,7 +308,7 @@ class Term:
         if not is_equal:
             await self._append_gap(self._stream_ended_at)
         await self._append([encode(Synced())])
-        self._covers = True
+        self.covers = True
         return True
 
     def _may_become_equal(self) -> bool:

@@ -184,7 +184,7 @@ class MessageParser:
         return self._read_slow(frame)
 
     def takes_fast_path(self, frame: Frame) -> bool:
-        """Return True if ``parse`` would read this frame on its fast path.
+        """Return True if this frame is an event that ``parse`` would read on its fast path.
 
         The message is the same on either path. For tests and measurements.
         """

@@ -28,7 +28,8 @@ class RecordedAlerts:
         self._time = PbxTime(lambda: self._now / _SECOND)
         self._monitor = AlertMonitor(groups)
         self._monitor.feed_lost(started)
-        self._callbacks: dict[AlertRule, list[Callable[[Alert], object]]] = {}
+        # One entry for each registration, also of equal callbacks.
+        self._callbacks: dict[AlertRule, dict[object, Callable[[Alert], object]]] = {}
         self._is_settled = False  # the last step did not lead to a new state
 
     def add(
@@ -36,12 +37,15 @@ class RecordedAlerts:
     ) -> Callable[[], None]:
         """Call ``callback(alert)`` for the alerts of a rule; return a function that ends that."""
         self._monitor.add(rule, calls.values())
-        callbacks = self._callbacks.setdefault(rule, [])
-        callbacks.append(callback)
+        callbacks = self._callbacks.setdefault(rule, {})
+        registration = object()
+        callbacks[registration] = callback
 
         def remove() -> None:
-            if callback in callbacks:
-                callbacks.remove(callback)
+            callbacks.pop(registration, None)
+            if not callbacks and self._callbacks.get(rule) is callbacks:
+                del self._callbacks[rule]
+                self._monitor.remove(rule)
 
         return remove
 
@@ -67,7 +71,7 @@ class RecordedAlerts:
         self.advance(now)
         self._is_settled = True
         for alert in self._monitor.check(self._time.now()):
-            for callback in tuple(self._callbacks[alert.rule]):
+            for callback in tuple(self._callbacks.get(alert.rule, {}).values()):
                 callback(alert)
 
     def next_check(self) -> int | None:

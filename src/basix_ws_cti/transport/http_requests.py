@@ -44,11 +44,11 @@ def describe_request_error(error: Exception, host: str, timeout: float | None) -
     """Return a text of this package about an error of a request, or ``None`` without one.
 
     - ``host``: what the text calls the server.
-    - ``timeout``: time limit of the request, in seconds.
+    - ``timeout``: time limit of the request, in seconds; ``None``: it has none.
     """
     match error:
         case TimeoutError(errno=None):
-            return f"no answer within {timeout:g} s"
+            return "no answer in time" if timeout is None else f"no answer within {timeout:g} s"
         case UnreachableHostError():
             return str(error)
         case socket.gaierror():

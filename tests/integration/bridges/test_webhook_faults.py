@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import resource
+import logging
 import sqlite3
 import tracemalloc
 
 import pytest
 from support.sizes import NIGHTLY
-from support.small_disk import enlarge, small_disk
+from support.small_disk import enlarge, file_limit, small_disk
 from support.waiting import TIMEOUT, eventually
 from support.webhook_receiver import SECRET, EventSource, WebhookReceiver, ended, started
 
 from basix_ws_cti.bridges import RetryPolicy, Webhook
+from basix_ws_cti.bridges.spool import Spool
 from basix_ws_cti.exceptions import SpoolError
 
 pytestmark = pytest.mark.slow
@@ -145,17 +146,6 @@ async def test_events_that_are_too_old_are_dropped_at_the_start(spool):
         assert receiver.requests == []
 
 
-@contextlib.contextmanager
-def file_limit(size):
-    """Let no file of this process grow beyond a size."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
 async def test_file_that_cannot_grow_delays_events_and_loses_none(spool):
     """What the spool has is still sent meanwhile."""
     is_up = False
@@ -254,6 +244,23 @@ async def test_second_webhook_with_the_same_spool_is_refused(spool):
         second = Webhook(receiver.url, secrets=[SECRET], spool=spool)
         with pytest.raises(SpoolError, match="another webhook uses it"):
             await second.__aenter__()
+
+
+async def test_webhook_cancelled_while_opening_releases_the_spool(spool, caplog):
+    Spool(spool, max_events=9, max_age=9).close()
+    with contextlib.closing(sqlite3.connect(spool, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")  # the thread waits for it when it opens the file
+        webhook = Webhook("http://127.0.0.1:1/", secrets=[SECRET], spool=spool)
+        opening = asyncio.create_task(webhook.__aenter__())
+        await eventually(spool.with_name("hook.db.lock").exists)
+        opening.cancel()
+        await asyncio.wait([opening], timeout=0)
+        other.execute("ROLLBACK")
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(opening, TIMEOUT)
+    assert [one.message for one in caplog.records if one.levelno >= logging.WARNING] == []
+    async with Webhook("http://127.0.0.1:1/", secrets=[SECRET], spool=spool) as again:
+        assert again.health.waiting == 0
 
 
 async def test_error_of_the_feed_ends_the_run_and_leaves_the_events(spool):

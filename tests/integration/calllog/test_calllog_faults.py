@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import pwd
-import resource
 import signal
 import sqlite3
 import subprocess
@@ -23,7 +22,7 @@ from support.call_builders import call, leg
 from support.cli_runner import environment, start
 from support.faulty_proxy import Proxy
 from support.sizes import NIGHTLY
-from support.small_disk import enlarge, small_disk
+from support.small_disk import enlarge, file_limit, small_disk
 from support.waiting import TIMEOUT, eventually, wait_until
 
 from basix_ws_cti.calllog import CallLog, CallLogReader
@@ -177,17 +176,6 @@ async def test_writer_that_hangs_in_a_transaction_loses_its_locks(new_postgres, 
             hanging.invalidate()
         engine.dispose()
     assert_complete(database, 1)
-
-
-@contextlib.contextmanager
-def file_limit(size):
-    """Let no file of this process grow beyond a size."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 async def test_file_that_cannot_grow_delays_the_log(tmp_path):

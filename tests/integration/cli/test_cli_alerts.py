@@ -10,10 +10,9 @@ from jsonschema import Draft202012Validator
 from support.cli_runner import run_in_process
 from support.example_connections import connection_environment
 from support.redis_server import RedisServer
-from support.simulated_day import frames
+from support.simulated_day import record_day
 
 from basix_ws_cti.cli.render.json_schema import build_schema
-from basix_ws_cti.recording import Frame, Recorder
 from basix_ws_cti.simulator import Simulator
 
 
@@ -21,10 +20,7 @@ from basix_ws_cti.simulator import Simulator
 def recording_path(tmp_path_factory):
     """Path of a recording of five minutes of the simulated PBX, whose clock it has."""
     path = tmp_path_factory.mktemp("days") / "day.rec"
-    with Recorder(path, started=dt.datetime(2025, 1, 1, tzinfo=dt.UTC)) as recorder:
-        recorder.connected()
-        for at, frame in frames(300, users=8):
-            recorder.write(Frame(at, frame))
+    record_day(path, 300, started=dt.datetime(2025, 1, 1, tzinfo=dt.UTC), users=8)
     return path
 
 
@@ -105,15 +101,11 @@ def test_listen_prints_alerts_of_a_simulated_pbx():
 @pytest.mark.redis
 @pytest.mark.slow
 def test_listen_reports_a_stream_without_a_publisher(tmp_path):
-    server = RedisServer(tmp_path)
-    server.start()
-    try:
+    with RedisServer(tmp_path) as server:
         done = run_in_process(
             *("listen", "--redis", server.url, "--only-alerts", "--limit", "1"),
             *("--alerts", "feed-lost>0.5s"),
         )
-    finally:
-        server.close()
     assert done.returncode == 0, done.stderr
     assert done.stdout.split()[-6:] == ["feed-lost>0.5s", *["alert:", "no", "feed", "for", "0:00"]]
 

@@ -8,10 +8,8 @@ from pathlib import Path
 
 import pytest
 from support.cli_runner import run, run_in_process, start
-from support.simulated_day import frames
+from support.simulated_day import record_day
 from support.waiting import TIMEOUT
-
-from basix_ws_cti.recording import Frame, Recorder
 
 SIMULATE = ("--simulate", "--seconds", 1)
 NO_SPACE = "no space left on the device: free some, or choose another one"
@@ -27,10 +25,7 @@ needs_full = pytest.mark.skipif(not FULL.exists(), reason="the system has no /de
 def places(tmp_path):
     """Names of files that cannot be used, and of a recording ``good``."""
     good = tmp_path / "good.rec"
-    with Recorder(good) as recorder:
-        recorder.connected()
-        for at, frame in frames(5, users=2):
-            recorder.write(Frame(at, frame))
+    record_day(good, 5, users=2)
     secret = tmp_path / "secret.rec"
     secret.write_text("x")
     secret.chmod(0)

@@ -13,14 +13,14 @@ from datetime import UTC, datetime
 import pytest
 from support.cli_runner import run_in_process, run_program, start
 from support.example_connections import connection_environment
-from support.simulated_day import frames
+from support.simulated_day import record_day
 from support.sizes import NIGHTLY
 from support.waiting import TIMEOUT, wait_until
 
 from basix_ws_cti import CallEnded, CallRecord, Participation, QueueWait
 from basix_ws_cti.calllog import CallLogReader
 from basix_ws_cti.exceptions import CallLogError
-from basix_ws_cti.recording import Recorder, replay
+from basix_ws_cti.recording import replay
 from basix_ws_cti.simulator import Simulator
 
 HOURS, KILLS = (2, 40) if NIGHTLY else (0.3, 4)
@@ -33,12 +33,7 @@ LIMIT = 600 if NIGHTLY else TIMEOUT
 def day(tmp_path_factory):
     """Path of a recording, and the calls that ended in it."""
     path = tmp_path_factory.mktemp("days") / "day.rec.gz"
-    now = 0.0
-    with Recorder(path, started=datetime(2026, 1, 1, tzinfo=UTC), clock=lambda: now) as recorder:
-        recorder.connected()
-        for at, frame in frames(HOURS * 3600):
-            now = at
-            recorder(frame)
+    record_day(path, HOURS * 3600, started=datetime(2026, 1, 1, tzinfo=UTC))
     return path, [event.call for _, event in replay(path) if isinstance(event, CallEnded)]
 
 

@@ -238,7 +238,8 @@ def test_binary_token_file_is_an_error(tmp_path):
     file.write_bytes(b"\xff\xfe\x00")
     done = run_in_process("listen", "--server", "x", "--domain", "y", "--token-file", file)
     assert done.returncode == 2
-    assert "cannot read the token file" in done.stderr
+    text = f"cannot read the token file {file}: it is not UTF-8"
+    assert done.stderr == f"basix-ws-cti: {text}\n"
 
 
 @pytest.mark.parametrize("level", ["debug", "critical"])

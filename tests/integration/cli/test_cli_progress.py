@@ -12,10 +12,8 @@ import time
 
 import pytest
 from support.cli_runner import run_in_process, start
-from support.simulated_day import frames
+from support.simulated_day import record_day
 from support.waiting import TIMEOUT
-
-from basix_ws_cti.recording import Frame, Recorder
 
 pytestmark = pytest.mark.slow
 
@@ -66,10 +64,7 @@ class CommandAtTerminal:
 @pytest.fixture(scope="module")
 def recording_path(tmp_path_factory):
     path = tmp_path_factory.mktemp("days") / "day.rec"
-    with Recorder(path) as recorder:
-        recorder.connected()
-        for at, frame in frames(60, users=2):
-            recorder.write(Frame(at, frame))
+    record_day(path, 60, users=2)
     return path
 
 

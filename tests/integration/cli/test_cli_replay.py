@@ -10,7 +10,7 @@ import signal
 import pytest
 from jsonschema import Draft202012Validator
 from support.cli_runner import run, run_in_process, start
-from support.simulated_day import frames
+from support.simulated_day import record_day
 from support.wallboard_screens import Terminal
 
 from basix_ws_cti.cli.render.json_schema import build_schema
@@ -21,10 +21,7 @@ from basix_ws_cti.recording import Frame, Recorder, read_recording
 def recording_path(tmp_path_factory):
     """Path of a recording of five minutes of the simulated PBX."""
     path = tmp_path_factory.mktemp("days") / "day.rec"
-    with Recorder(path, started=dt.datetime(2025, 1, 1, tzinfo=dt.UTC)) as recorder:
-        recorder.connected()
-        for at, frame in frames(300, users=8):
-            recorder.write(Frame(at + 1, frame))
+    record_day(path, 300, started=dt.datetime(2025, 1, 1, tzinfo=dt.UTC), delay=1, users=8)
     return path
 
 

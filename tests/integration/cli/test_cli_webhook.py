@@ -16,7 +16,7 @@ from support.cli_runner import environment, run, run_in_process, start
 from support.example_connections import connection_environment
 from support.free_ports import free_port
 from support.paths import EXAMPLES
-from support.simulated_day import frames
+from support.simulated_day import record_day
 from support.waiting import TIMEOUT, eventually, wait_until
 from support.webhook_receiver import OTHER_SECRET, SECRET, WebhookReceiver
 
@@ -33,12 +33,7 @@ SECRETS = {"BASIX_WEBHOOK_SECRET": SECRET}
 def day(tmp_path_factory):
     """Path of a recording of two minutes, and its call events."""
     path = tmp_path_factory.mktemp("days") / "day.rec.gz"
-    now = 0.0
-    with Recorder(path, started=datetime(2026, 1, 1, tzinfo=UTC), clock=lambda: now) as recorder:
-        recorder.connected()
-        for at, frame in frames(100):
-            now = at
-            recorder(frame)
+    record_day(path, 100, started=datetime(2026, 1, 1, tzinfo=UTC))
     events = [item for _, item in replay(path) if hasattr(item, "call")]
     return path, [(item.call.id, f"call.{event_name(type(item))}") for item in events]
 

@@ -15,7 +15,6 @@ from support.waiting import eventually, wait_until
 
 from basix_ws_cti import Client, UsageError
 from basix_ws_cti.fanout import AnonymisingConnector, Publisher
-from basix_ws_cti.simulator import Simulator
 from basix_ws_cti.simulator.faults import Drop
 from basix_ws_cti.simulator.scenarios import SCENARIOS
 
@@ -26,12 +25,6 @@ CALLER = "0312349876"
 
 # Fields of elements with personal data.
 PERSONAL = {"label", "email", "calling_name", "calling_number", "called_number", "peer_number"}
-
-
-@pytest.fixture
-async def pbx():
-    async with Simulator(calls=False, speed=0.001, users=20, seed=5) as pbx:
-        yield pbx
 
 
 def make_publisher(server, pbx, name, key=KEY):

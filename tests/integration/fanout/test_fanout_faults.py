@@ -10,6 +10,7 @@ from functools import partial
 
 import pytest
 from redis.exceptions import RedisError
+from support.busy_pbx import be_busy
 from support.faulty_proxy import Proxy
 from support.redis_server import RedisServer
 from support.sizes import NIGHTLY
@@ -21,8 +22,7 @@ from basix_ws_cti.fanout import Follower, Publisher
 from basix_ws_cti.fanout.entry_encoder import call_event_key
 from basix_ws_cti.fanout.lease import READY
 from basix_ws_cti.fanout.stream import leader_key, standby_key
-from basix_ws_cti.simulator import NotPossibleError, Simulator
-from basix_ws_cti.simulator.scenarios import SCENARIOS
+from basix_ws_cti.simulator import Simulator
 
 pytestmark = [pytest.mark.redis, pytest.mark.slow]
 
@@ -91,12 +91,6 @@ async def published(server, pbx):
     await asyncio.wait(tasks)
 
 
-def be_busy(pbx, rng):
-    with contextlib.suppress(NotPossibleError):  # when no user is free
-        pbx.play(rng.choice(list(SCENARIOS)))
-    pbx.advance(rng.uniform(1, 20))
-
-
 @contextlib.asynccontextmanager
 async def working(pbx, rng):
     """Let calls begin, go on and end for the duration of the block."""
@@ -160,10 +154,9 @@ def check(watcher, reference, *, has_gap):
 @pytest.mark.parametrize("flushed", [False, pytest.param(True, marks=pytest.mark.nightly)])
 async def test_followers_end_with_the_state_and_each_call_event(tmp_path, server_program, flushed):
     rng = random.Random(4)
-    server = RedisServer(tmp_path, aof=True, program=server_program)
-    server.start()
     async with contextlib.AsyncExitStack() as stack:
-        stack.callback(server.close)
+        server = RedisServer(tmp_path, aof=True, program=server_program)
+        stack.enter_context(server)
         pbx = await stack.enter_async_context(Simulator(calls=False, speed=0.001, users=20, seed=5))
         proxy = await stack.enter_async_context(Proxy(server.port))
         replace = await stack.enter_async_context(published(server, pbx))

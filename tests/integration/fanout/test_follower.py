@@ -441,9 +441,7 @@ async def test_silence_is_no_error(redis_server, source):
 
 
 async def test_a_restarted_redis_loses_nothing(tmp_path, server_program):
-    server = RedisServer(tmp_path, aof=True, program=server_program)
-    server.start()
-    try:
+    with RedisServer(tmp_path, aof=True, program=server_program) as server:
         source = StreamSource(server.client)
         source.begin()
         async with follower_of(server.port) as follower:
@@ -455,8 +453,6 @@ async def test_a_restarted_redis_loses_nothing(tmp_path, server_program):
             source.relabel("b")
             await watcher.shows("b")
         assert watcher.gaps == []
-    finally:
-        server.close()
 
 
 async def test_a_redis_that_has_lost_its_data_is_noticed(redis_server, source):
@@ -476,9 +472,7 @@ async def test_a_redis_that_has_lost_its_data_is_noticed(redis_server, source):
 
 async def test_a_refused_login_stops_the_follower(tmp_path, server_program, caplog):
     caplog.set_level(logging.DEBUG)
-    server = RedisServer(tmp_path, program=server_program)
-    server.start()
-    try:
+    with RedisServer(tmp_path, program=server_program) as server:
         server.client.config_set("requirepass", "right")
         follower = Follower(f"redis://:hunter2-secret@127.0.0.1:{server.port}")
         async with follower:
@@ -491,8 +485,6 @@ async def test_a_refused_login_stops_the_follower(tmp_path, server_program, capl
         lines = traceback.TracebackException.from_exception(e.value, capture_locals=True)
         assert "hunter2" not in "".join(lines.format())
         server.client.execute_command("AUTH", "right")
-    finally:
-        server.close()
 
 
 @pytest.mark.parametrize(

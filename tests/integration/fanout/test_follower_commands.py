@@ -184,6 +184,19 @@ async def test_request_that_no_leader_takes_is_withdrawn(redis_server, pbx):
             assert one.hung_up == [other]
 
 
+async def test_claim_of_a_publisher_whose_name_has_braces_is_no_reply(redis_server):
+    """Its leader claims the request, and dies."""
+    redis_server.client.set("{basix}:leader", "{a}:1", ex=60)
+    redis_server.client.set("{basix}:commands", "1", ex=60)
+    async with Follower(redis_server.url) as follower:
+        hanging_up = asyncio.create_task(follower.hangup("u", confirm=True, confirm_timeout=2))
+        await eventually(lambda: redis_server.client.exists("{basix}:requests"))
+        ((_, fields),) = redis_server.client.xrange("{basix}:requests")
+        redis_server.client.set(CommandKeys("basix").claim(fields[b"id"].decode()), "{a}:1", ex=60)
+        with pytest.raises(CommandTimeout, match="hangup was seen within 2 s: its outcome is unk"):
+            await hanging_up
+
+
 @pytest.mark.parametrize("withdrawn", [False, True])
 async def test_leader_executes_no_request_past_its_deadline_or_withdrawn(
     redis_server, pbx, withdrawn

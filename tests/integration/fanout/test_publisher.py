@@ -10,36 +10,21 @@ import time
 from collections import Counter
 
 import pytest
+from support.busy_pbx import be_busy
 from support.faulty_proxy import Proxy
 from support.late_proxy import LateProxy
 from support.sizes import NIGHTLY
-from support.stream_checks import elements_of, read_stream
+from support.stream_checks import agrees, read_stream
 from support.waiting import eventually
 
 from basix_ws_cti import Backoff, Client, Synced
 from basix_ws_cti.fanout.entry_encoder import call_event_key
 from basix_ws_cti.fanout.publisher import Publisher
-from basix_ws_cti.simulator import NotPossibleError, Simulator
 from basix_ws_cti.simulator.faults import Drop, Linger
-from basix_ws_cti.simulator.scenarios import SCENARIOS
 
 pytestmark = [pytest.mark.redis, pytest.mark.slow]
 
 LOST_ANSWERS = 100 if NIGHTLY else 10
-
-
-@pytest.fixture
-async def pbx():
-    """PBX in which nothing happens by itself."""
-    async with Simulator(calls=False, speed=0.001, users=20, seed=5) as pbx:
-        yield pbx
-
-
-def be_busy(pbx, rng):
-    """Let some calls begin, go on and end."""
-    with contextlib.suppress(NotPossibleError):  # when no user is free
-        pbx.play(rng.choice(list(SCENARIOS)))
-    pbx.advance(rng.uniform(1, 20))
 
 
 @contextlib.asynccontextmanager
@@ -89,19 +74,6 @@ async def leader_and_standby(server, publishers):
     await eventually(lambda: {"leader", "standby"} <= {one.status.role for one in publishers})
     [leader] = [one for one in publishers if one.status.role == "leader"]
     return leader, next(one for one in publishers if one.status.role == "standby")
-
-
-async def agrees(server, pbx, text):
-    """Check that the stream ends with the state of the PBX; return its facts."""
-    pbx.msg(text)
-    await eventually(lambda: server.has_message(text))
-    facts = read_stream(server.entries())
-    # Publishers may use up the connections of their app_name.
-    arguments = {**pbx.connect_args, "app_name": "reference"}
-    async with Client(**arguments, full_events=True) as client:
-        await client.synced()
-        assert facts.elements == elements_of(client.mirror)
-    return facts
 
 
 def doubled(counter):

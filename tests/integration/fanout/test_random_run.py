@@ -12,6 +12,7 @@ import time
 from collections import Counter
 
 import pytest
+from support.busy_pbx import be_busy
 from support.cli_runner import start
 from support.example_connections import connection_environment
 from support.redis_server import RedisServer
@@ -22,8 +23,7 @@ from support.waiting import eventually
 from basix_ws_cti import Client, Gap
 from basix_ws_cti.fanout.entry_encoder import call_event_key
 from basix_ws_cti.fanout.follower import Follower
-from basix_ws_cti.simulator import NotPossibleError, Simulator
-from basix_ws_cti.simulator.scenarios import SCENARIOS
+from basix_ws_cti.simulator import Simulator
 
 pytestmark = [pytest.mark.redis, pytest.mark.slow]
 
@@ -108,12 +108,6 @@ class Pauses:
             self.longest, last = max(self.longest, now - last), now
 
 
-def be_busy(pbx, rng):
-    with contextlib.suppress(NotPossibleError):  # when no user is free
-        pbx.play(rng.choice(list(SCENARIOS)))
-    pbx.advance(rng.uniform(1, 20))
-
-
 async def is_followed(pbx, readers, text):
     """Send a message, again and again, until all readers have it: a gap may contain it."""
     for number in range(1000):
@@ -132,11 +126,10 @@ async def test_every_follower_ends_with_the_current_state(tmp_path, server_progr
     seed = random.randrange(2**32) if NIGHTLY else 1
     print(f"seed {seed}")  # noqa: T201
     rng = random.Random(seed)
-    server = RedisServer(tmp_path, aof=True, program=server_program)
-    server.start()
     heard = {}
     async with contextlib.AsyncExitStack() as stack:
-        stack.callback(server.close)
+        server = RedisServer(tmp_path, aof=True, program=server_program)
+        stack.enter_context(server)
         pbx = stack.enter_context(Simulator(calls=False, speed=0.001, users=20, seed=seed))
         publishers = Publishers(server.url, pbx, tmp_path, rng)
         stack.callback(publishers.close)

@@ -7,12 +7,11 @@ import time
 
 import pytest
 from support.redis_server import RedisServer
-from support.stream_checks import elements_of, read_stream
+from support.stream_checks import agrees, elements_of, read_stream
 from support.waiting import eventually
 
 from basix_ws_cti import Client
 from basix_ws_cti.fanout.publisher import Publisher
-from basix_ws_cti.simulator import Simulator
 
 pytestmark = [pytest.mark.redis, pytest.mark.slow]
 
@@ -21,13 +20,6 @@ NEW_EPOCH = 3 * 3
 
 # More than the publisher of that test keeps.
 EVENTS = 3000
-
-
-@pytest.fixture
-async def pbx():
-    """PBX in which nothing happens by itself."""
-    async with Simulator(calls=False, speed=0.001, users=20, seed=5) as pbx:
-        yield pbx
 
 
 class Run:
@@ -72,18 +64,6 @@ class Run:
     def connects(self):
         """Number of connections that the PBX has had from the publisher."""
         return sum(client.stats.connects for client in self._clients)
-
-
-async def agrees(server, pbx, text):
-    """Check that what is left of the stream ends with the state of the PBX; return its facts."""
-    pbx.msg(text)
-    await eventually(lambda: server.has_message(text))
-    facts = read_stream(server.entries())
-    arguments = {**pbx.connect_args, "app_name": "reference"}
-    async with Client(**arguments, full_events=True) as client:
-        await client.synced()
-        assert facts.elements == elements_of(client.mirror)
-    return facts
 
 
 def older_copy(server):
@@ -195,9 +175,7 @@ async def test_status_names_why_redis_refuses_and_all_is_published_later(redis_s
 
 
 async def test_loading_redis_is_waited_for(tmp_path, server_program, pbx):
-    server = RedisServer(tmp_path, aof=True, program=server_program)
-    server.start()
-    try:
+    with RedisServer(tmp_path, aof=True, program=server_program) as server:
         async with Run(server.url, pbx) as run:
             server.client.set("others", "x")
             for number in range(300):
@@ -215,8 +193,6 @@ async def test_loading_redis_is_waited_for(tmp_path, server_program, pbx):
             assert run.connects == 1
         assert facts.texts == ["meanwhile", "end"]
         assert facts.types["gap"] == 0
-    finally:
-        server.close()
 
 
 async def test_stopped_redis_leaves_one_leader_and_loses_nothing(redis_server, pbx):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 
 import pytest
 from support.cli_runner import run_in_process
@@ -18,14 +17,8 @@ from basix_ws_cti.simulator import Simulator
 pytestmark = [pytest.mark.valkey, pytest.mark.slow]
 
 
-@contextlib.contextmanager
 def valkey(folder):
-    server = RedisServer(folder, program="valkey-server")
-    server.start()
-    try:
-        yield server
-    finally:
-        server.close()
+    return RedisServer(folder, program="valkey-server")
 
 
 def test_doctor_examines_valkey(tmp_path):

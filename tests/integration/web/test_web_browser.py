@@ -9,9 +9,8 @@ import sys
 from zoneinfo import ZoneInfo
 
 import pytest
-from support.browser import open_browser
+from support.browser import open_browser, until
 from support.staged_simulator import quiet, talk
-from support.waiting import TIMEOUT
 from support.web_server import serve
 
 from basix_ws_cti.web import create_app
@@ -19,12 +18,6 @@ from basix_ws_cti.web import create_app
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 STALE = "document.documentElement.dataset.stale"
-
-
-async def until(page, expression):
-    async with asyncio.timeout(TIMEOUT):
-        while not await page.evaluate(expression):
-            await asyncio.sleep(0.05)
 
 
 def watch(page):

@@ -325,6 +325,7 @@ LOG_CALLS = [
     ),
     ("client/eavesdropping.py", "media plug was not hung up: %s"),
     ("client/feed_loop.py", "the client has a defect"),
+    ("fanout/command_executor.py", "a command of a follower raised an error: %s"),
     ("fanout/command_executor.py", "a command of a follower waits for Redis: %s"),
     ("fanout/command_executor.py", "a request of a follower is unreadable: it has another version"),
     ("fanout/command_executor.py", "command of a follower: %s, %s"),

@@ -15,6 +15,7 @@ from basix_ws_cti.calls import CallEnded, CallStarted, CallUpdated
 GROUPS = {
     1: Group(id=1, name="sales", label="Sales", main_extension="601"),
     2: Group(id=2, name="601", label="support", main_extension="602"),
+    3: Group(id=3),
 }
 
 
@@ -163,7 +164,7 @@ def test_lost_feed_is_reported_after_its_limit_and_once():
 
 @pytest.mark.parametrize(
     ("queue", "group"),
-    [("1", 1), ("601", 1), ("602", 2), ("sales", 1), ("support", 2), ("x", None)],
+    [("1", 1), ("601", 1), ("602", 2), ("sales", 1), ("support", 2), ("x", None), ("None", None)],
 )
 def test_queue_is_found_by_id_extension_name_or_label(queue, group):
     assert find_queue(queue, GROUPS) == group

@@ -35,6 +35,15 @@ def test_duration_on_a_bound_belongs_to_the_class_below():
     assert durations.total == 31_000_001
 
 
+def test_copy_of_a_counter_counts_for_itself():
+    durations = DurationCounter((5, 10))
+    durations.add(7 * SECOND)
+    duplicate = durations.copy()
+    durations.add(8 * SECOND)
+    assert (duplicate.buckets, duplicate.seconds) == ([("5.0", 0), ("10.0", 1), ("+Inf", 1)], 7.0)
+    assert (durations.buckets, durations.seconds) == ([("5.0", 0), ("10.0", 2), ("+Inf", 2)], 15.0)
+
+
 # -- waits ------------------------------------------------------------------------------
 
 

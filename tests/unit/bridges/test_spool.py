@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import stat
 
 import pytest
 from attrs import evolve
 
+from basix_ws_cti.bridges.dead_letters import DeadLetters
 from basix_ws_cti.bridges.spool import Spool
 from basix_ws_cti.bridges.spool_file import SpoolFile
 from basix_ws_cti.bridges.webhook_events import OutgoingEvent
@@ -61,6 +63,14 @@ def test_only_the_first_event_of_a_topic_is_due(make):
     assert (first.body, first.attempts, first.due) == (b"a1", 0, 1000)
     spool.delete(first.seq)
     assert heads(spool) == ["b1", "a2"] or heads(spool) == ["a2", "b1"]
+
+
+def test_events_that_are_left_out_make_room_for_later_ones(make):
+    spool = make()
+    spool.add([event(name, name) for name in "abcd"])
+    (first, second) = spool.next_due(2)
+    assert [one.id for one in spool.next_due(2, {first.seq})] == ["b", "c"]
+    assert [one.id for one in spool.next_due(1, {second.seq})] == ["a"]
 
 
 def test_failed_attempt_is_counted_and_postponed(make, clock):
@@ -194,7 +204,7 @@ def test_file_is_for_its_owner_only(make, tmp_path):
 
 
 def open_file(path):
-    file = SpoolFile(path, lambda path: Spool(path, max_events=9, max_age=9))
+    file = SpoolFile(path, lambda path: Spool(path, max_events=9, max_age=9, checks_health=True))
     return file, file.open()
 
 
@@ -205,6 +215,30 @@ def test_spool_has_one_user_at_a_time(tmp_path):
     spool.close()
     file.release()
     file, spool = open_file(tmp_path / "hook.db")
+    spool.close()
+    file.release()
+
+
+def test_spool_and_a_symbolic_link_to_it_have_one_user_at_a_time(tmp_path):
+    file, spool = open_file(tmp_path / "hook.db")
+    (tmp_path / "links").mkdir()
+    link = tmp_path / "links" / "link.db"
+    link.symlink_to(tmp_path / "hook.db")
+    with pytest.raises(SpoolError, match=r"link\.db: another webhook uses it"):
+        open_file(link)
+    spool.close()
+    file.release()
+
+
+def test_damaged_file_behind_a_symbolic_link_keeps_its_lock(tmp_path):
+    path, link = tmp_path / "hook.db", tmp_path / "link.db"
+    path.write_bytes(b"\xff" * 9000)
+    link.symlink_to(path)
+    file, spool = open_file(link)
+    assert file.put_aside.name.startswith("hook.db.damaged-")
+    assert link.is_symlink()
+    with pytest.raises(SpoolError, match="another webhook uses it"):
+        open_file(path)
     spool.close()
     file.release()
 
@@ -261,3 +295,31 @@ def test_spool_of_a_newer_version_is_refused(tmp_path):
 def test_path_that_cannot_work_is_an_error(tmp_path, name, text):
     with pytest.raises(SpoolError, match=text):
         open_file(tmp_path / name)
+
+
+def test_error_of_the_system_names_neither_number_nor_file(tmp_path):
+    path = tmp_path / "hook.db"
+    errors = [sqlite3.DatabaseError("malformed"), PermissionError(13, "late", str(path))]
+
+    def make(_):
+        raise errors.pop(0)
+
+    path.touch()
+    with pytest.raises(SpoolError) as caught:
+        SpoolFile(path, make).open()
+    assert caught.value.problem == os.strerror(13)
+
+
+def test_dead_letters_of_a_file_that_cannot_be_opened_raise_an_error_of_the_spool(
+    tmp_path, monkeypatch
+):
+    path = tmp_path / "hook.db"
+    path.touch()
+
+    def refuse(*_):
+        raise PermissionError(13, "late", str(path))
+
+    with monkeypatch.context() as patch, pytest.raises(SpoolError) as caught:
+        patch.setattr("os.open", refuse)
+        DeadLetters(path).list()
+    assert caught.value.problem == os.strerror(13)

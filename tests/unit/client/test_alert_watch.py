@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import tracemalloc
 
 import pytest
 from support.fake_pbx import FakePbx
@@ -295,3 +296,18 @@ def test_rule_that_cannot_work_is_refused_at_once():
     client = QueuePbx().client()
     with pytest.raises(UsageError, match="column 1: unknown figure"):
         client.on_alert("waitings>5", print)
+
+
+@pytest.mark.slow
+def test_unregistered_alerts_leave_no_memory_behind():
+    client, rule = QueuePbx().client(), AlertRule.parse("feed-lost>30s")
+    tracemalloc.start()
+    try:
+        sizes = []
+        for number in (10, 100):
+            for _ in range(number):
+                client.on_alert(rule, lambda _: None)()
+            sizes.append(tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+    assert sizes[1] - sizes[0] < 5_000

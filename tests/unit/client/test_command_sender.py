@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 
 import pytest
 from support.client_schedules import (
@@ -283,3 +284,21 @@ async def test_sender_raises_errors_of_sending(error):
         await sender.send(hangup("u"), 5)
     assert caught.value is error
     assert dispatcher.waiters == set()
+
+
+@pytest.mark.parametrize("reason", [None, RuntimeError("final")])
+@on_virtual_clock
+async def test_end_of_the_client_while_a_command_is_sent_logs_nothing(reason):
+    """The command has its own error; that of its confirmation is of no interest."""
+    logged, dispatcher = [], Dispatcher()
+
+    class Ending:
+        async def send(self, _):
+            dispatcher.end(reason)
+            raise ConnectionLost(1006)
+
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: logged.append(context))
+    with pytest.raises(ConnectionLost):
+        await CommandSender(Ending, dispatcher).send(hangup("u"), 5)
+    gc.collect()
+    assert (logged, dispatcher.waiters) == ([], set())

@@ -37,7 +37,7 @@ def test_values_have_types():
     assert frame["complete"].to_list() == [True, False, None]
 
 
-def test_hours_of_the_end_of_summer_time_are_told_apart():
+def test_both_hours_at_the_end_of_summer_time_have_their_own_time():
     start = hand_made().to_polars()["start"]
     assert start.dt.convert_time_zone("UTC").dt.hour().to_list() == [0, 1, 1]
     assert start.dt.hour().to_list() == [2, 2, 2]

@@ -17,6 +17,7 @@ from basix_ws_cti.simulator import Pbx, scenarios
 from basix_ws_cti.simulator.frame_writer import Writer
 from basix_ws_cti.simulator.timeline import Timeline
 from basix_ws_cti.sources.recorded import RecordedSource
+from basix_ws_cti.sources.recorded_alerts import RecordedAlerts
 
 SECOND = 1_000_000
 
@@ -206,3 +207,31 @@ def test_alerts_around_a_gap_are_those_of_the_figures_before_and_after_it():
     assert (raised.state, raised.value) == ("raised", 60.000001)
     assert raised.at == pytest.approx(live[0][1] + 60 * SECOND, abs=2)
     assert (ended.state, ended.at, ended.raised_at) == ("ended", live[1][0], raised.at)
+
+
+def test_rule_without_subscribers_is_watched_no_longer():
+    alerts = RecordedAlerts(dict, 0)
+    rule, received = AlertRule.parse("feed-lost>5s"), []
+    removals = [alerts.add(rule, received.append, {}) for _ in range(2)]
+    due = alerts.next_check()
+    assert due == 5 * SECOND + 1
+    removals[0]()
+    removals[0]()  # the other registration stays
+    alerts.check(due)
+    assert [(one.state, one.at) for one in received] == [("raised", due)]
+    removals[1]()
+    alerts.enter(Synced())
+    alerts.check(due + SECOND)
+    assert len(received) == 1
+    alerts.enter(Disconnected(OSError(), None))
+    assert alerts.next_check() is None
+
+
+def test_rule_that_is_removed_by_another_alert_reports_nothing():
+    alerts = RecordedAlerts(dict, 0)
+    removals, received = [], []
+    alerts.add(AlertRule.parse("feed-lost>5s"), lambda _: removals[0](), {})
+    removals.append(alerts.add(AlertRule.parse("feed-lost>4s"), received.append, {}))
+    alerts.check(6 * SECOND)
+    assert received == []
+    assert alerts.next_check() is None

@@ -87,6 +87,10 @@ def test_errors_are_described_without_the_words_of_the_library(error, text):
     assert described == (text if text is None else str(text))
 
 
+def test_end_of_a_request_without_a_time_limit_names_no_seconds():
+    assert describe_request_error(TimeoutError(), "pbx", None) == "no answer in time"
+
+
 def test_causes_include_the_errors_that_were_being_handled():
     first, second, third = ValueError("1"), ValueError("2"), ValueError("3")
     third.__cause__, second.__context__ = second, first

@@ -193,50 +193,51 @@ def print_feed(connection: SourceOptions, options: FeedOptions) -> None:
 
     # Invalid options are reported before connecting.
     zone = options.zone
-    options.filters()
-    options.alert_rules()
+    names = Names(options)
 
     async def follow() -> None:
         async with open_shown_source(connection, NoticePrinter(zone)) as source:
             # A recorded source cannot be waited for while it is iterated over.
             printing = _print_live if connection.recording is None else print_source
-            await printing(source, options)
+            await printing(source, options, names)
 
     run_interruptible(follow())
 
 
-async def _print_live(source: Source, options: FeedOptions) -> None:
+async def _print_live(source: Source, options: FeedOptions, names: Names) -> None:
     """Print a live source, and check names of users and groups once the snapshot is complete.
 
     ``print_source`` checks them with the first item, which for calls may be long after that.
     """
     from basix_ws_cti.cli.side_tasks import run_beside
 
-    names = _Names(options)
     if not names.are_checked_early:
-        await print_source(source, options)
+        await print_source(source, options, names)
         return
 
     async def check_names() -> None:
         names.check(await source.synced())
 
     async with run_beside(check_names()):
-        await print_source(source, options)
+        await print_source(source, options, names)
 
 
-class _Names:
-    """Names of users, groups and queues in the options, which only the feed knows."""
+class Names:
+    """Names of users, groups and queues in the options, which only the feed knows.
+
+    Raises ``UsageError`` for options that can never match anything.
+    """
 
     def __init__(self, options: FeedOptions) -> None:
-        self._filters = options.filters()
-        self._rules = options.alert_rules()
-        has_queues = any(isinstance(rule.queue, str) for rule in self._rules)
-        self.are_checked: bool = options.allow_unknown or not (
-            self._filters.has_names or has_queues
-        )
+        self.filters: Filters = options.filters()
+        """Filters of the options."""
+        self.rules: list[AlertRule] = options.alert_rules()
+        """Rules of alerts in the options."""
+        has_queues = any(isinstance(rule.queue, str) for rule in self.rules)
+        self.are_checked: bool = options.allow_unknown or not (self.filters.has_names or has_queues)
         """True if there is nothing to check, or if it was checked."""
         self.are_checked_early: bool = not self.are_checked and (
-            has_queues or (options.calls and self._filters.has_names)
+            has_queues or (options.calls and self.filters.has_names)
         )
         """True if the check must not wait for the first item."""
 
@@ -245,12 +246,14 @@ class _Names:
         from basix_ws_cti.cli.alert_items import check_queues
 
         self.are_checked = True
-        self._filters.check_names(mirror)
-        check_queues(self._rules, mirror)
+        self.filters.check_names(mirror)
+        check_queues(self.rules, mirror)
 
 
-async def print_source(source: Source, options: FeedOptions) -> None:
+async def print_source(source: Source, options: FeedOptions, names: Names | None = None) -> None:
     """Print a source's events until it ends or the limit is reached.
+
+    ``names``: what was read from the options; ``None``: they are read now.
 
     Raises ``UsageError``, the error that ended the source, or ``BrokenPipeError`` if the reader
     of stdout is gone.
@@ -261,13 +264,12 @@ async def print_source(source: Source, options: FeedOptions) -> None:
     from basix_ws_cti.cli.stdout_pipe import stop_when_reader_closes, write_stdout
     from basix_ws_cti.session.status import Synced
 
-    filters = options.filters()
-    to_lines = _line_converter(source, options, filters)
+    names = names or Names(options)
+    to_lines = _line_converter(source, options, names.filters)
     remaining = options.limit
     count = 0
-    names = _Names(options)
     with stop_when_reader_closes():
-        async with contextlib.aclosing(_items(source, options)) as items:
+        async with contextlib.aclosing(_items(source, options, names.rules)) as items:
             async for at, item in items:
                 if not names.are_checked and isinstance(source.state, Synced):
                     names.check(source.mirror)
@@ -282,13 +284,14 @@ async def print_source(source: Source, options: FeedOptions) -> None:
                     await asyncio.sleep(0)
 
 
-async def _items(source: Source, options: FeedOptions) -> AsyncGenerator[tuple[datetime, Any]]:
+async def _items(
+    source: Source, options: FeedOptions, rules: list[AlertRule]
+) -> AsyncGenerator[tuple[datetime, Any]]:
     """Yield the items of a source that the options select, with alerts among them."""
     import contextlib
 
     from basix_ws_cti.cli.alert_items import with_alerts
 
-    rules = options.alert_rules()
     items = _feed_items(source, options)
     merged = items
     if rules:

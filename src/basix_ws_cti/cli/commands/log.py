@@ -14,10 +14,8 @@ from basix_ws_cti.cli.options import SourceOptions
 from basix_ws_cti.cli.package_errors import missing_package
 
 if TYPE_CHECKING:
-    from contextlib import AbstractAsyncContextManager
-
     from basix_ws_cti.calllog import CallLog
-    from basix_ws_cti.sources.source import Notice, Source
+    from basix_ws_cti.sources.source import Source
 
 # Size from which the status line shows that SQLite's write-ahead log grows, in bytes. Without a
 # reader that keeps a transaction open, the log stays below 4 MiB.
@@ -77,6 +75,7 @@ def log_calls(
     """Keep a log of all calls in a database, until Ctrl-C."""
     import asyncio
 
+    from basix_ws_cti.cli.open_source import open_unpaced_source
     from basix_ws_cti.cli.output import report
     from basix_ws_cti.cli.signals import run_interruptible
 
@@ -102,7 +101,7 @@ def log_calls(
             async with log:
                 is_open = True
                 report(_("logging calls to {database}").format(database=log.name))
-                async with _open_logged_source(source, log) as feed:
+                async with open_unpaced_source(source, log.on_notice) as feed:
                     reports = asyncio.create_task(_report_status(log, feed, status))
                     try:
                         await log.record(feed)
@@ -135,24 +134,6 @@ def describe_status(log: CallLog) -> str:
     if health.problem is not None:
         parts.append(_("cannot write: {problem}").format(problem=health.problem))
     return ", ".join(parts)
-
-
-def _open_logged_source(
-    options: SourceOptions, log: CallLog
-) -> AbstractAsyncContextManager[Source]:
-    """Open the selected feed; a recording is read without waiting."""
-    from basix_ws_cti.cli.open_source import open_live_or_followed_source, open_recorded_source
-    from basix_ws_cti.cli.render.notices import NoticePrinter
-
-    print_notice = NoticePrinter(None)
-
-    def on_notice(notice: Notice) -> None:
-        log.on_notice(notice)
-        print_notice(notice)
-
-    if options.recording is not None:
-        return open_recorded_source(options.recording, speed=None, on_notice=on_notice)
-    return open_live_or_followed_source(options, on_notice)
 
 
 async def _report_status(log: CallLog, source: Source, interval: float) -> None:

@@ -103,7 +103,7 @@ class ServerAddressOptions:
 
     @property
     def address(self) -> ServerAddress:
-        """Address on which to serve. Raises ``UsageError`` for a text that is none."""
+        """Address on which to serve. Raises ``UsageError`` for any other text."""
         host, port = parse_listen_address("--listen", self.listen, DEFAULT_ADDRESS)
         return ServerAddress("http" if self.tls_certificate is None else "https", host, port)
 

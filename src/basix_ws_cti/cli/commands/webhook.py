@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,16 +19,12 @@ from basix_ws_cti.cli.webhook_options import (
     SpoolOption,
     complete_call_events,
 )
-from basix_ws_cti.exceptions import UsageError
 
 if TYPE_CHECKING:
-    import ssl
-    from collections.abc import Callable
-
     from basix_ws_cti.alerts.rule import AlertRule
     from basix_ws_cti.bridges import Webhook
     from basix_ws_cti.cli.filters import Filters
-    from basix_ws_cti.sources.source import Notice, Source
+    from basix_ws_cti.sources.source import Source
 
 # Seconds between two checks whether a problem has appeared or ended.
 _CHECK_INTERVAL = 1.0
@@ -213,9 +208,11 @@ class DeliveryOptions:
     def webhook(self, url: str) -> Webhook:
         """Return the webhook. Raises ``UsageError`` for options that cannot work."""
         from basix_ws_cti.bridges import Webhook
+        from basix_ws_cti.cli.files import load_ca
         from basix_ws_cti.cli.webhook_secrets import read_secrets
 
         max_age = parse_age("--max-age", self.max_age)
+        ca_file = self.receiver_ca_file
         assert max_age is not None  # noqa: S101 - for the type checker
         return Webhook(
             url,
@@ -225,24 +222,8 @@ class DeliveryOptions:
             max_age=max_age,
             timeout=self.timeout,
             connections=self.connections,
-            ssl=self._ssl_context(),
+            ssl=None if ca_file is None else load_ca("--receiver-ca-file", ca_file),
         )
-
-    def _ssl_context(self) -> ssl.SSLContext | None:
-        if self.receiver_ca_file is None:
-            return None
-        import ssl
-
-        from basix_ws_cti.cli.files import file_error_reason
-
-        try:
-            return ssl.create_default_context(cafile=self.receiver_ca_file)
-        except OSError as error:  # an SSLError, too
-            raise UsageError(
-                _("cannot load --receiver-ca-file {file}: {reason}").format(
-                    file=self.receiver_ca_file, reason=file_error_reason(error)
-                )
-            ) from None
 
 
 def send_events(
@@ -300,11 +281,12 @@ async def _send(
     """Send the events of the selected feed until it ends."""
     from basix_ws_cti.calls.event_json import event_name
     from basix_ws_cti.cli.alert_items import check_queues
+    from basix_ws_cti.cli.open_source import open_unpaced_source
     from basix_ws_cti.cli.side_tasks import run_beside
 
     rules = selection.alert_rules()
     is_live = options.recording is None
-    async with _open_source(options, webhook) as feed:
+    async with open_unpaced_source(options, webhook.on_notice) as feed:
 
         def where(event: Any) -> bool:
             if selection.only_alerts:
@@ -325,22 +307,6 @@ async def _send(
                 feed, where=where, alerts=rules, when_full="drop" if is_live else "wait"
             )
     await webhook.drained(delivery.drain)
-
-
-def _open_source(options: SourceOptions, webhook: Webhook) -> AbstractAsyncContextManager[Source]:
-    """Open the selected feed; a recording is read without waiting."""
-    from basix_ws_cti.cli.open_source import open_live_or_followed_source, open_recorded_source
-    from basix_ws_cti.cli.render.notices import NoticePrinter
-
-    print_notice: Callable[[Notice], object] = NoticePrinter(None)
-
-    def on_notice(notice: Notice) -> None:
-        webhook.on_notice(notice)
-        print_notice(notice)
-
-    if options.recording is not None:
-        return open_recorded_source(options.recording, speed=None, on_notice=on_notice)
-    return open_live_or_followed_source(options, on_notice)
 
 
 def describe_status(webhook: Webhook) -> str:

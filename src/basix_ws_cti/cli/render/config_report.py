@@ -92,8 +92,8 @@ def _value_text(setting: Setting, value: Any) -> str:
         return _NO_VALUE
     if isinstance(value, bool):
         return "true" if value else "false"
-    if setting.name == "spool":
-        return str(value)  # created if missing
+    if setting.is_created:
+        return str(value)
     if isinstance(value, Path) and not value.is_file():
         # The name is not shown: a token may have been given in place of its file.
         return _("(no such file)")
