@@ -23,10 +23,10 @@ import statistics
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 from support.browser import open_browser
 from support.programs import find_program
+from support.web_load import cpu_seconds, memory, read_bytes
 from support.web_server import open_stream
 
 COUNTS = (0, 1, 50, 200)
@@ -76,25 +76,6 @@ def wait_for_port(process, pattern):
         if found := re.search(pattern, line):
             return int(found[1])
     raise RuntimeError("the command ended")
-
-
-def cpu_seconds(pid):
-    """Return the CPU time of a process so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def memory(pid):
-    """Return the resident memory of a process in MiB."""
-    pages = Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]
-    return int(pages) * os.sysconf("SC_PAGE_SIZE") / 2**20
-
-
-async def read_bytes(port, totals):
-    """Receive a stream as a browser does, without looking at it."""
-    async with open_stream(port) as stream:
-        while data := await stream.reader.read(65536):
-            totals.append(len(data))
 
 
 def changes_in(frames):

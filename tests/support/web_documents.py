@@ -195,7 +195,7 @@ def _add_queue(doc, number, level, *, agents_each, lang, random_, names):
         "name": title,
         "waiting": waiting,
         "longest_since": waiters[0]["since"] if waiters else None,
-        "waiters": waiters[:3],
+        "waiters": waiters[:6],
         "offered": offered,
         "answered": answered,
         "abandoned": abandoned,

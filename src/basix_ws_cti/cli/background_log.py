@@ -21,6 +21,7 @@ class BackgroundLog:
 
     def __init__(self, database: str) -> None:
         self._ready = asyncio.Event()
+        self._sources: asyncio.Queue[Source] = asyncio.Queue(1)
         self._log = CallLog(database, standby=True, on_wait=self._note_wait)
 
     def on_notice(self, notice: Notice) -> None:
@@ -28,12 +29,12 @@ class BackgroundLog:
         self._log.on_notice(notice)
 
     @contextlib.asynccontextmanager
-    async def record(self, source: Source) -> AsyncIterator[None]:
-        """Log the calls of a source while the block runs.
+    async def opened(self) -> AsyncIterator[None]:
+        """Open the log for the duration of the block; ``record`` starts to log.
 
         The database exists when the block starts. Raises ``CallLogError`` if it cannot be opened.
         """
-        task = asyncio.create_task(self._record(source))
+        task = asyncio.create_task(self._run())
         ready = asyncio.create_task(self._ready.wait())
         try:
             await asyncio.wait({task, ready}, return_when=asyncio.FIRST_COMPLETED)
@@ -46,10 +47,14 @@ class BackgroundLog:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
 
-    async def _record(self, source: Source) -> None:
+    def record(self, source: Source) -> None:
+        """Log the calls of a source until the block of ``opened`` ends."""
+        self._sources.put_nowait(source)
+
+    async def _run(self) -> None:
         async with self._log as log:
             self._ready.set()
-            await log.record(source)
+            await log.record(await self._sources.get())
 
     def _note_wait(self) -> None:
         report(_("another process logs to {database}").format(database=self._log.name))

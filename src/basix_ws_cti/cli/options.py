@@ -64,6 +64,12 @@ def _reject_token_argument(value: str | None) -> None:
         )
 
 
+def followed_stream_option(panel: str) -> Any:
+    """Return the option that selects a publisher's stream, in this panel of the help text."""
+    text = _("Name of the publisher's stream in Redis.")
+    return _option("--redis-stream", text, metavar="NAME", panel=panel)
+
+
 @frozen(kw_only=True)
 class ServerOptions:
     """Options that select a PBX and log in to it. ``None`` means not given."""
@@ -309,12 +315,7 @@ class FeedSourceOptions(ConnectionOptions):
             metavar="URL",
         ),
     ] = None
-    redis_stream: Annotated[
-        str,
-        _further_option(
-            "--redis-stream", _("Name of the publisher's stream in Redis."), metavar="NAME"
-        ),
-    ] = DEFAULT_NAME
+    redis_stream: Annotated[str, followed_stream_option(panels.MORE_CONNECTION)] = DEFAULT_NAME
 
     def __attrs_post_init__(self) -> None:
         _check_single({"--redis": self.redis is not None, "--simulate": self.simulate})

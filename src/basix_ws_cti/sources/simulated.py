@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -55,12 +56,28 @@ async def open_simulated_source(
     ``speed`` and ``seed`` are those of ``run_simulated_pbx``, ``on_notice`` and
     ``client_options`` those of ``open_live_source``. Times are simulated ones.
     """
-    async with run_simulated_pbx(speed=speed, seed=seed) as pbx:
-        options = {
-            **pbx.connect_args,
-            "full_events": True,
-            "pbx_time": lambda: pbx.clock().timestamp(),
-            **client_options,
-        }
-        async with open_live_source(on_notice=on_notice, clock=pbx.clock, **options) as source:
-            yield source
+    async with (
+        run_simulated_pbx(speed=speed, seed=seed) as pbx,
+        follow_simulated_pbx(pbx, on_notice=on_notice, **client_options) as source,
+    ):
+        yield source
+
+
+def follow_simulated_pbx(
+    pbx: SimulatedPbx,
+    *,
+    on_notice: Callable[[Notice], object] | None = None,
+    **client_options: Any,
+) -> AbstractAsyncContextManager[LiveSource[Client]]:
+    """Provide the feed of all channels of a running simulated PBX for the block's duration.
+
+    ``on_notice`` and ``client_options`` are those of ``open_live_source``. Times are simulated
+    ones.
+    """
+    options = {
+        **pbx.connect_args,
+        "full_events": True,
+        "pbx_time": lambda: pbx.clock().timestamp(),
+        **client_options,
+    }
+    return open_live_source(on_notice=on_notice, clock=pbx.clock, **options)

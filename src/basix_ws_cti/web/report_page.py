@@ -42,7 +42,7 @@ class ReportPage:
     clock: Callable[[], datetime]
     """Function that returns the present time of the feed."""
 
-    # Pages and the time at which each was made, oldest first.
+    # Pages and the time at which each was made, in the order of their last use.
     _pages: dict[tuple[str, str | None, str], tuple[float, str]] = Factory(dict)
     _lock: asyncio.Lock = Factory(asyncio.Lock)
 

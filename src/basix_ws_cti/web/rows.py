@@ -28,8 +28,8 @@ from basix_ws_cti.states import Bridged, Calling, CallingSipTermination, Confere
 Row = dict[str, Any]
 """Row of a table, JSON-ready."""
 
-# Waiting calls that a queue shows.
-MAX_WAITERS = 3
+# Waiting calls that a queue shows: as many as fit on a TV with one queue.
+MAX_WAITERS = 6
 
 # Phases of a call that are sent: the latest of them.
 MAX_PHASES = 40

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 import re
 import signal
+import socket
+import sys
 import time
 
 import httpx2
 import pytest
 from support.cli_runner import assert_clean_stderr, run_in_process, start
-from support.waiting import wait_until
+from support.example_connections import connection_environment
+from support.redis_server import RedisServer
+from support.waiting import TIMEOUT, wait_until
+
+from basix_ws_cti.cli.commanded_source import open_commanded_source
+from basix_ws_cti.cli.options import SourceOptions
+from basix_ws_cti.exceptions import UsageError
+from basix_ws_cti.simulator import Simulator
 
 pytestmark = pytest.mark.slow
 
@@ -83,6 +94,109 @@ def test_polling_shows_the_same_documents_and_goes_on(tmp_path):
             process.send_signal(signal.SIGTERM)
             process.communicate()
     assert log.exists()
+
+
+def call_from_a_page(http):
+    """Let the first agent that a page shows call a number; return the status of the answer."""
+    document = http.get("state").json()
+    assert document["starts_calls"]
+    user = next(iter(document["agents"]))
+    headers = {"Sec-Fetch-Site": "same-origin"}
+    content = {"user": user, "destination": "0398769876"}
+    return http.post("commands/call", json=content, headers=headers).status_code
+
+
+@contextlib.contextmanager
+def browsing(*options, env=None):
+    """Run the command with permission for commands; yield a browser once the feed is live."""
+    arguments = ("--allow-commands", "--listen", "127.0.0.1:0", *options)
+    with start("web", *arguments, env=env) as process:
+        try:
+            with httpx2.Client(base_url=wait_for_address(process), timeout=TIMEOUT) as http:
+                wait_until(lambda: http.get("state").json()["feed"]["live"], "the feed")
+                yield http
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.communicate()
+
+
+@pytest.fixture
+def quiet_pbx():
+    with Simulator(calls=False) as pbx:
+        yield pbx
+
+
+def test_pages_start_calls_through_the_api_of_the_pbx(quiet_pbx):
+    with browsing("--full-events", env=connection_environment(quiet_pbx)) as http:
+        assert call_from_a_page(http) == 200
+    assert quiet_pbx.snapshot()["channel"]
+
+
+def test_pages_start_calls_of_the_simulated_pbx():
+    with browsing("--simulate") as http:
+        assert call_from_a_page(http) == 200
+
+
+async def test_without_the_extra_http_pages_start_no_calls(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "httpx2", None)
+    async with open_commanded_source(SourceOptions(simulate=True)) as commanded:
+        assert commanded.caller is None
+    assert "pages cannot start calls: pip install 'basix_ws_cti[http]'" in capsys.readouterr().err
+
+
+@pytest.mark.redis
+def test_pages_start_calls_through_a_publisher(quiet_pbx, tmp_path):
+    server = RedisServer(tmp_path)
+    server.start()
+    try:
+        env = connection_environment(quiet_pbx)
+        arguments = ("publish", server.url, "--full-events", "--allow-commands")
+        with start(*arguments, env=env) as publisher:
+            try:
+                wait_until(lambda: server.client.exists("{basix}:commands"), "the leader")
+                with browsing("--redis", server.url) as http:
+                    assert call_from_a_page(http) == 200
+            finally:
+                publisher.send_signal(signal.SIGTERM)
+                publisher.communicate()
+        assert quiet_pbx.snapshot()["channel"]
+    finally:
+        server.close()
+
+
+def test_calls_count_while_the_calls_of_today_are_read_from_the_log(tmp_path, monkeypatch):
+    with Simulator(calls=False) as pbx:
+
+        def lose_a_call():
+            line = pbx.call("0312341234", to="1900")
+            pbx.advance(5)
+            pbx.hangup(line)
+
+        async def read_slowly(_database, stats, _now):
+            async with asyncio.timeout(TIMEOUT):
+                while not stats.groups:
+                    await asyncio.to_thread(lose_a_call)
+            raise UsageError("a call was counted")
+
+        monkeypatch.setattr("basix_ws_cti.web.day_log.restore_day", read_slowly)
+        options = ("--full-events", "--listen", "127.0.0.1:0", "--log", tmp_path / "calls.db")
+        result = run_in_process("web", *options, env=connection_environment(pbx))
+    assert "a call was counted" in result.stderr
+
+
+def test_log_that_cannot_be_opened_is_told_before_a_connection_is_made(tmp_path):
+    log = tmp_path / "calls.db"
+    log.write_text("no database " * 1000, encoding="utf-8")
+    with socket.create_server(("127.0.0.1", 0)) as pbx:
+        server = f"ws://127.0.0.1:{pbx.getsockname()[1]}"
+        result = run_in_process(
+            *("web", "--server", server, "--domain", "acme", "--full-events", "--log", log),
+            env={"BASIX_TOKEN": "secret"},
+        )
+        assert "calls.db: " in result.stderr
+        pbx.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            pbx.accept()
 
 
 def test_accounts_and_links_are_made_listed_and_removed(tmp_path):

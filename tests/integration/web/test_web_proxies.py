@@ -15,6 +15,7 @@ import trustme
 from support.free_ports import free_port
 from support.paths import DOCS
 from support.programs import find_program
+from support.sizes import NIGHTLY
 from support.staged_simulator import quiet, talk
 from support.waiting import eventually
 from support.web_frames import apply_frame
@@ -28,6 +29,7 @@ pytestmark = pytest.mark.slow
 
 NAME = "wallboard.example.com"
 FRAME = 10  # seconds; the first frame takes far less than one
+IDLE = 600 if NIGHTLY else 11  # seconds, in which the server sends heartbeats only
 
 
 class RecordingThrottle(Throttle):
@@ -124,13 +126,16 @@ async def running_proxy(command, folder, target):
             process.wait()
 
 
-@pytest.mark.parametrize(
+with_each_proxy = pytest.mark.parametrize(
     "command",
     [
         pytest.param(nginx, marks=pytest.mark.nginx),
         pytest.param(caddy, marks=pytest.mark.caddy),
     ],
 )
+
+
+@with_each_proxy
 async def test_streams_pass_the_proxy_at_once_and_addresses_cannot_be_spoofed(command, tmp_path):
     token = new_token()
     access = AccessFile(tmp_path / "access")
@@ -170,6 +175,30 @@ async def test_streams_pass_the_proxy_at_once_and_addresses_cannot_be_spoofed(co
         assert (login.status_code, throttle.peers) == (401, ["127.0.0.1"])
         other = await http.get("/status", headers={"Host": "evil.example"})
         assert b"state" not in other.content  # Caddy answers it with an empty page
+
+
+@with_each_proxy
+async def test_idle_streams_stay_open_behind_the_proxy(command, tmp_path, monkeypatch):
+    monkeypatch.setattr("basix_ws_cti.web.stream.MAX_DURATION", 10 * IDLE)
+    app = create_app(quiet(), zone=ZoneInfo("UTC"))
+    async with (
+        serve(app, proxies=["127.0.0.1/32"]) as target,
+        running_proxy(command, tmp_path, target) as (port, context, _),
+        open_stream(port, ssl=context) as stream,
+    ):
+        frames = stream.frames()
+        first, event, _ = await anext(frames)
+        assert event == "snapshot"
+        loop = asyncio.get_running_loop()
+        end = loop.time() + IDLE
+        numbers = []
+        while loop.time() < end:
+            async with asyncio.timeout(60):
+                number, event, _ = await anext(frames)
+            assert event == "heartbeat"
+            numbers.append(number)
+        assert numbers == [*range(first + 1, first + 1 + len(numbers))]
+        assert app.wallboard.streams == 1
 
 
 async def test_forwarded_headers_count_from_named_proxies_only(tmp_path):

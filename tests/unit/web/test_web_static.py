@@ -13,8 +13,8 @@ from support.web_page import STATIC
 VENDORED = {
     "LICENSE-htm.txt": "740725f7252e750af735d0028cc534970772f513331e9f68150fede8fb3ce00f",
     "LICENSE-preact.txt": "1fe6958409c8c257a70c587a18b6f7f412b179b456630790d30b2ec9a8e4b7d4",
-    "entry.js": "82db1155666167aff758622679576b0f4054a58abd56d57469a630d03d4bb335",
-    "preact-htm.js": "40b6ed70ce14f0d5159e92180fd88637779a3f53d468bc9cb963abe81b247bcc",
+    "entry.js": "916c80d249c2a08b68870d0e7325c247a8be7a024ea08aa250f82f882001ad93",
+    "preact-htm.js": "2879d89cc54146ac16227f6e7aa1e2c880cbfd4a01e1957c7bf17fc765fa2a9b",
 }
 
 OWN = sorted(path for path in STATIC.iterdir() if path.is_file())

@@ -9,7 +9,7 @@ import typer
 from basix_ws_cti._internal.stream_defaults import DEFAULT_NAME
 from basix_ws_cti._internal.translation import _
 from basix_ws_cti.cli.help import panels
-from basix_ws_cti.cli.options import MAX_ID_DIGITS, ServerOptions
+from basix_ws_cti.cli.options import MAX_ID_DIGITS, ServerOptions, followed_stream_option
 from basix_ws_cti.cli.output import write_json
 from basix_ws_cti.cli.suggestions import unknown_name
 from basix_ws_cti.exceptions import UsageError
@@ -75,15 +75,7 @@ def start_call(
             rich_help_panel=panels.CONNECTION,
         ),
     ] = None,
-    redis_stream: Annotated[
-        str,
-        typer.Option(
-            "--redis-stream",
-            metavar="NAME",
-            help=_("Name of the publisher's stream in Redis."),
-            rich_help_panel=panels.CONNECTION,
-        ),
-    ] = DEFAULT_NAME,
+    redis_stream: Annotated[str, followed_stream_option(panels.CONNECTION)] = DEFAULT_NAME,
     timeout: Annotated[
         float,
         typer.Option(

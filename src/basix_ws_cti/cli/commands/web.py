@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import logging
 import socket
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from attrs import evolve, field, frozen
@@ -24,9 +25,7 @@ from basix_ws_cti.transport.address import ServerAddress
 
 if TYPE_CHECKING:
     from basix_ws_cti.cli.background_log import BackgroundLog
-    from basix_ws_cti.sources.source import Source
     from basix_ws_cti.web.app import WebApp
-    from basix_ws_cti.web.commands import CommandTarget
 
 DEFAULT_ADDRESS = "127.0.0.1:8080"
 
@@ -88,7 +87,10 @@ class ServerAddressOptions:
         bool,
         _access_option(
             "--allow-commands",
-            help=_("Allow pages to hang up, park and transfer calls."),
+            help=_(
+                "Allow pages to hang up, park, transfer and start calls. To start calls, --server "
+                "and --simulate need the extra http."
+            ),
         ),
     ] = False
     mask_numbers: Annotated[
@@ -179,6 +181,7 @@ def serve_wallboard(
     timezone: TimezoneOption = None,
 ) -> None:
     """Serve the wallboard to browsers, until Ctrl-C."""
+    from basix_ws_cti.cli.commanded_source import open_commanded_source
     from basix_ws_cti.cli.open_source import open_shown_source
     from basix_ws_cti.cli.signals import run_interruptible
 
@@ -206,8 +209,19 @@ def serve_wallboard(
     day_log = None if log is None else _make_log(log, connection)
 
     async def serve() -> None:
-        on_notice = None if day_log is None else day_log.on_notice
-        async with open_shown_source(connection, on_notice) as source:
+        async with contextlib.AsyncExitStack() as stack:
+            if day_log is not None:
+                await stack.enter_async_context(day_log.opened())
+            on_notice = None if day_log is None else day_log.on_notice
+            commands = caller = None
+            if server.allow_commands:
+                commanded = await stack.enter_async_context(
+                    open_commanded_source(connection, on_notice)
+                )
+                source = commanded.source
+                commands, caller = commanded.target, commanded.caller
+            else:
+                source = await stack.enter_async_context(open_shown_source(connection, on_notice))
             app = create_app(
                 source,
                 zone=zone,
@@ -219,15 +233,16 @@ def serve_wallboard(
                 hosts=[socket.gethostname(), *server.host],
                 any_address=True,
                 access_file=server.password_file,
-                commands=_command_target(source) if server.allow_commands else None,
+                commands=commands,
+                caller=caller,
                 log=log,
             )
-            if log is None or day_log is None:
-                await _run(app, server)
-                return
-            async with day_log.record(source):
+            # The application and the log subscribe before the first event can arrive.
+            await stack.enter_async_context(app)
+            if log is not None and day_log is not None:
+                day_log.record(source)
                 await _restore_day(log, app)
-                await _run(app, server)
+            await _run(app, server)
 
     run_interruptible(serve())
 
@@ -251,16 +266,8 @@ async def _restore_day(database: str, app: WebApp) -> None:
     board.counting_from = await restore_day(database, board.model.stats, board.source.now())
 
 
-def _command_target(source: Source) -> CommandTarget:
-    """Return the object of a source that sends commands; raise ``UsageError`` if it has none."""
-    client = getattr(source, "client", None)
-    if not hasattr(client, "hangup"):
-        raise UsageError(_("--allow-commands needs a connection to the PBX"))
-    return cast("CommandTarget", client)
-
-
 async def _run(app: WebApp, options: ServerAddressOptions) -> None:
-    """Serve until a signal arrives. Raises the error that ended the feed."""
+    """Serve a started application until a signal arrives. Raises the error that ended the feed."""
     import asyncio
 
     from basix_ws_cti.cli.output import report
@@ -286,16 +293,15 @@ async def _run(app: WebApp, options: ServerAddressOptions) -> None:
         )
     address = evolve(address, port=listener.getsockname()[1])
     report(_("wallboard: {url}").format(url=f"{address}/"))
-    async with app:
-        feed = asyncio.create_task(app.wallboard.ended())
-        feed.add_done_callback(lambda _: setattr(server, "should_exit", True))
-        try:
-            await server.serve(sockets=[listener])
-        finally:
-            has_ended = feed.done()
-            feed.cancel()
-        if has_ended:
-            await feed
+    feed = asyncio.create_task(app.wallboard.ended())
+    feed.add_done_callback(lambda _: setattr(server, "should_exit", True))
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        has_ended = feed.done()
+        feed.cancel()
+    if has_ended:
+        await feed
 
 
 def _speed(options: SourceOptions) -> float:

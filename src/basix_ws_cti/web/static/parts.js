@@ -99,16 +99,17 @@ export function QueueFigure({ title, level, children }) {
   return html`<div class="queue-figure${levelClass(level)}"><dt>${title}</dt><dd>${children}</dd></div>`;
 }
 
-// Shapes of the states of agents, which differ without their colours.
+// Shapes of the states of agents, which differ without their colours. They are made for each drawing:
+// an element that is used again keeps earlier drawings in memory.
 const STATE_SHAPES = {
-  talking: html`<rect class="solid" x="3" y="3" width="18" height="18" rx="3" />`,
-  calling: html`<rect class="outline" x="4" y="4" width="16" height="16" rx="3" /><path class="outline" d="M8.5 15.5 L15.5 8.5 M10 8.5 H15.5 V14" />`,
-  ringing: html`<rect class="outline" x="4" y="4" width="16" height="16" rx="3" /><circle class="solid" cx="12" cy="12" r="4" />`,
-  held: html`<rect class="outline" x="4" y="4" width="16" height="16" rx="3" /><path class="outline" d="M9.5 8.5 V15.5 M14.5 8.5 V15.5" />`,
-  parked: html`<rect class="outline" x="4" y="4" width="16" height="16" rx="3" /><path class="outline" d="M10 17 V8 H12.5 A2.5 2.5 0 0 1 12.5 13 H10" />`,
-  other: html`<rect class="outline" x="4" y="4" width="16" height="16" rx="3" /><path class="outline" d="M9 12 H15" />`,
-  free: html`<circle class="outline" cx="12" cy="12" r="8" />`,
-  offline: html`<path class="outline" d="M6 6 L18 18 M18 6 L6 18" />`,
+  talking: () => html`<rect class="solid" x="3" y="3" width="18" height="18" rx="3" />`,
+  calling: () => html`<rect class="outline" x="4" y="4" width="16" height="16" rx="3" /><path class="outline" d="M8.5 15.5 L15.5 8.5 M10 8.5 H15.5 V14" />`,
+  ringing: () => html`<rect class="outline" x="4" y="4" width="16" height="16" rx="3" /><circle class="solid" cx="12" cy="12" r="4" />`,
+  held: () => html`<rect class="outline" x="4" y="4" width="16" height="16" rx="3" /><path class="outline" d="M9.5 8.5 V15.5 M14.5 8.5 V15.5" />`,
+  parked: () => html`<rect class="outline" x="4" y="4" width="16" height="16" rx="3" /><path class="outline" d="M10 17 V8 H12.5 A2.5 2.5 0 0 1 12.5 13 H10" />`,
+  other: () => html`<rect class="outline" x="4" y="4" width="16" height="16" rx="3" /><path class="outline" d="M9 12 H15" />`,
+  free: () => html`<circle class="outline" cx="12" cy="12" r="8" />`,
+  offline: () => html`<path class="outline" d="M6 6 L18 18 M18 6 L6 18" />`,
 };
 
 // States in the order of legends and counts.
@@ -118,7 +119,7 @@ export const stateName = (state) => t(`state_${STATES.includes(state) ? state : 
 
 export function StateShape({ state }) {
   return html`<svg class="shape" viewBox="0 0 24 24" aria-hidden="true">
-    ${STATE_SHAPES[state] ?? STATE_SHAPES.other}
+    ${(STATE_SHAPES[state] ?? STATE_SHAPES.other)()}
   </svg>`;
 }
 

@@ -33,6 +33,12 @@ const MOST_SQUARES = { 1: 90, 2: 39, 3: 32, 4: 36, 5: 18, 6: 18 };
 // Number of agents up to which the squares are larger.
 const FEW = 8;
 
+// Number of waiting calls in a card, by the number of cards on the page.
+const MOST_WAITERS = { 1: 6, 2: 3, 3: 3, 4: 3, 5: 3, 6: 3 };
+
+// Columns in which one card shows its agents, by the number of agents up to which they fill it.
+const SINGLE_CARD_COLUMNS = [[16, 8], [30, 10], [52, 13], [90, 18]];
+
 // Decides which queues are on the screen.
 //
 // Queues in alarm stay on every page, so that an alarm is never hidden; the others take turns. The
@@ -106,6 +112,7 @@ function statesOf(doc) {
 
 function QueueCard({ board, queue, cards }) {
   const level = worstLevel(queue.levels);
+  const waiters = queue.waiters.slice(0, MOST_WAITERS[cards]);
   const agents = queue.agents.map((key) => [key, board.doc.agents[key]]).filter((one) => one[1]);
   return html`<section class="card${levelClass(level)}">
     <header>
@@ -124,28 +131,46 @@ function QueueCard({ board, queue, cards }) {
     </dl>
     <div class="waiters">
       <h3>${t("longest_waiters")}</h3>
-      <ol>${queue.waiters.map((one) => html`<li key=${one.call}>
+      <ol class=${waiters.length <= 3 ? "few" : ""}>${waiters.map((one) => html`<li key=${one.call}>
         <${Name} text=${one.name} /><${Elapsed} since=${one.since} clock=${board.clock} />
       </li>`)}</ol>
-      ${queue.waiters.length ? null : html`<p class="none">${t("nobody_waits")}</p>`}
+      ${waiters.length ? null : html`<p class="none">${t("nobody_waits")}</p>`}
     </div>
     <${Agents} agents=${agents} clock=${board.clock} cards=${cards} />
   </section>`;
 }
 
+// Size of the rows of agents with their names: on a single card they fill the height.
+function namedClass(count, cards) {
+  if (cards === 1) {
+    return count <= 6 ? "rows-3" : count <= 10 ? "rows-5" : "";
+  }
+  return count <= NAMED[cards] / 2 ? "few" : "";
+}
+
+// Size of the squares of agents.
+function squaresClass(count, cards) {
+  if (cards === 1) {
+    const [, columns] = SINGLE_CARD_COLUMNS.find(([most]) => count <= most) ?? [null, 18];
+    return `columns-${columns}`;
+  }
+  return count <= FEW ? "few" : "";
+}
+
 function Agents({ agents, clock, cards }) {
   const most = MOST_SQUARES[cards];
   const shown = agents.slice(0, agents.length > most ? most - 1 : most);
+  const isNamed = agents.length <= (NAMED[cards] ?? 0);
   return html`<div class="agents">
     <h3>${t("agents_count", { count: agents.length })}</h3>
-    ${agents.length <= (NAMED[cards] ?? 0)
-      ? html`<ul class="named${agents.length <= NAMED[cards] / 2 ? " few" : ""}">${shown.map(([key, agent]) => html`<li key=${key}>
+    ${isNamed
+      ? html`<ul class="named ${namedClass(agents.length, cards)}">${shown.map(([key, agent]) => html`<li key=${key}>
           <${AgentSquare} agent=${agent} />
           <${Name} text=${agent.name} />
           <span class="state">${stateName(agent.state)}</span>
           <${Elapsed} since=${agent.since} clock=${clock} />
         </li>`)}</ul>`
-      : html`<div class="squares${agents.length <= FEW ? " few" : ""}">
+      : html`<div class="squares ${squaresClass(agents.length, cards)}">
           ${shown.map(([key, agent]) => html`<${AgentSquare} key=${key} agent=${agent} />`)}
           ${agents.length > shown.length ? html`<span class="more">+${agents.length - shown.length}</span>` : null}
         </div>`}
