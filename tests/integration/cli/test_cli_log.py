@@ -15,6 +15,7 @@ from support.cli_runner import run_in_process, run_program, start
 from support.example_connections import connection_environment
 from support.simulated_day import record_day
 from support.sizes import NIGHTLY
+from support.sqlite_files import sqlite_connection
 from support.waiting import TIMEOUT, wait_until
 
 from basix_ws_cti import CallEnded, CallRecord, Participation, QueueWait
@@ -57,7 +58,7 @@ def test_recording_is_logged_once_however_often_it_is_read(day, tmp_path):
         assert done.returncode == 0, done.stderr
         assert f"logging calls to {database}" in done.stderr
         assert_complete(database, calls)
-    with sqlite3.connect(database) as connection:
+    with sqlite_connection(database) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         assert connection.execute("PRAGMA journal_mode").fetchall() == [("wal",)]
     connection.close()
@@ -197,7 +198,7 @@ def test_standby_takes_over_from_a_killed_logger(tmp_path):
             standby.send_signal(signal.SIGINT)
             standby.communicate(timeout=TIMEOUT)
             assert standby.returncode == 130
-    with sqlite3.connect(database) as connection:
+    with sqlite_connection(database) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     connection.close()
 

@@ -10,6 +10,7 @@ import threading
 import pytest
 from support.cli_runner import run, run_in_process, start
 from support.redis_server import RedisServer
+from support.sqlite_files import sqlite_connection
 from support.stream_source import StreamSource
 from support.waiting import wait_until
 
@@ -84,7 +85,7 @@ def test_log_stores_calls_of_the_stream(redis_server, source, tmp_path):
     def stored():
         if not database.exists():
             return 0
-        with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as connection:
+        with sqlite_connection(f"file:{database}?mode=ro", uri=True) as connection:
             try:
                 return connection.execute("select count(*) from calls").fetchone()[0]
             except sqlite3.OperationalError:  # the tables are being created

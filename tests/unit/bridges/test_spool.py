@@ -8,6 +8,7 @@ import stat
 
 import pytest
 from attrs import evolve
+from support.sqlite_files import sqlite_connection
 
 from basix_ws_cti.bridges.dead_letters import DeadLetters
 from basix_ws_cti.bridges.spool import Spool
@@ -267,7 +268,7 @@ def test_damaged_file_is_put_aside_and_named(tmp_path, damage):
 
 def test_database_of_another_program_is_refused_and_not_changed(tmp_path):
     path = tmp_path / "calls.db"
-    with sqlite3.connect(path) as connection:
+    with sqlite_connection(path) as connection:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("CREATE TABLE calls (id)")
     connection.close()
@@ -282,7 +283,7 @@ def test_spool_of_a_newer_version_is_refused(tmp_path):
     file, spool = open_file(path)
     spool.close()
     file.release()
-    with sqlite3.connect(path) as connection:
+    with sqlite_connection(path) as connection:
         connection.execute("PRAGMA user_version = 2")
     connection.close()
     with pytest.raises(SpoolError, match="a newer version of this program made it"):

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 import attrs
 import pytest
 from support.call_builders import call, leg
+from support.sqlite_files import sqlite_connection
 from support.waiting import TIMEOUT, eventually
 
 from basix_ws_cti import CallRecord, Gap, Participation, Party, QueueWait, User
@@ -298,7 +299,7 @@ async def test_cancelled_opening_releases_the_lock(tmp_path):
     """The thread waits for the database, and the event loop does not."""
     database = tmp_path / "calls.db"
     await logged(database)
-    with sqlite3.connect(database, isolation_level=None) as other:
+    with sqlite_connection(database, isolation_level=None) as other:
         other.execute("BEGIN IMMEDIATE")
         opening = asyncio.create_task(CallLog(database, lock_timeout=1000).__aenter__())
         await asyncio.sleep(0.05)
@@ -318,7 +319,7 @@ async def test_cancelled_end_releases_the_lock_once_the_database_answers(tmp_pat
     database = tmp_path / "calls.db"
     log = CallLog(database, lock_timeout=1000)
     await log.__aenter__()
-    with sqlite3.connect(database, isolation_level=None) as other:
+    with sqlite_connection(database, isolation_level=None) as other:
         other.execute("BEGIN IMMEDIATE")
         log.add(TALK)
         closing = asyncio.create_task(log.close(1000))
@@ -338,7 +339,7 @@ async def test_cancelled_end_releases_the_lock_once_the_database_answers(tmp_pat
 async def test_flush_returns_false_after_its_time_out(tmp_path):
     database = tmp_path / "calls.db"
     async with CallLog(database) as log:
-        with sqlite3.connect(database, isolation_level=None) as other:
+        with sqlite_connection(database, isolation_level=None) as other:
             other.execute("BEGIN IMMEDIATE")
             log.add(TALK)
             assert not await log.flush(0.01)
@@ -379,7 +380,7 @@ async def test_file_that_disappears_is_created_again(tmp_path):
 
 async def test_table_of_another_program_is_a_clear_error(tmp_path):
     database = tmp_path / "calls.db"
-    with sqlite3.connect(database) as other:
+    with sqlite_connection(database) as other:
         other.execute("CREATE TABLE waits (x)")
     other.close()
     with pytest.raises(CallLogError, match="it has a table 'waits' of another program"):
@@ -390,7 +391,7 @@ async def test_table_of_another_program_is_a_clear_error(tmp_path):
 async def test_locked_database_delays_the_log_and_loses_nothing(tmp_path):
     database = tmp_path / "calls.db"
     async with CallLog(database, lock_timeout=0.05) as log:
-        with sqlite3.connect(database, isolation_level=None) as other:
+        with sqlite_connection(database, isolation_level=None) as other:
             other.execute("BEGIN IMMEDIATE")
             log.add(TALK)
             await eventually(lambda: log.health.problem)
@@ -408,7 +409,7 @@ async def test_end_reports_what_is_not_written(tmp_path):
     database = tmp_path / "calls.db"
     log = CallLog(database, lock_timeout=0.05)
     await log.__aenter__()
-    with sqlite3.connect(database, isolation_level=None) as other:
+    with sqlite_connection(database, isolation_level=None) as other:
         other.execute("BEGIN IMMEDIATE")
         log.add(TALK)
         with pytest.raises(CallLogError, match=r"1 entries are not written: .*locked"):

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sqlite3
-
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from support.sqlite_files import sqlite_connection
 
 from basix_ws_cti.calllog.database import (
     create_reader,
@@ -76,7 +75,7 @@ def test_reader_neither_creates_nor_converts_nor_changes_a_file(tmp_path):
     reader = create_reader(parse_database(database))
     with pytest.raises(OperationalError, match="unable to open"), reader.begin():
         pass
-    with sqlite3.connect(database) as connection:
+    with sqlite_connection(database) as connection:
         connection.execute("CREATE TABLE t (x)")
     connection.close()
     before = database.read_bytes()
