@@ -10,7 +10,7 @@ from support.random_pbx import compare_with_ledger, run
 from support.sizes import NIGHTLY
 
 GROUPS = 20
-RUNS = 10_000 if NIGHTLY else 500
+RUNS = 10_000 if NIGHTLY else 200
 
 
 @pytest.mark.slow
