@@ -452,6 +452,28 @@ async def test_rows_have_the_default_order_while_their_column_is_hidden():
         assert callers(app) == ["0622220000", "0633330000"]
 
 
+@pytest.mark.slow
+async def test_chosen_table_has_the_focus_again_once_it_has_a_place():
+    app, running = open_wallboard(quiet(), (80, 24))
+    async with running as pilot:
+        await redraw(pilot)
+        for height in (4, 24):
+            await pilot.resize_terminal(80, height)
+            await pilot.pause()
+            await redraw(pilot)
+            assert app.query_one("#calls").display is (height == 24)
+        assert app.focused.id == "calls"
+        await pilot.press("tab", "tab")
+        await redraw(pilot)
+        assert app.focused.id == "users"
+        await pilot.click("#queues")
+        await redraw(pilot)
+        assert app.focused.id == "queues"
+        await pilot.press("shift+tab")
+        await redraw(pilot)
+        assert app.focused.id == "calls"
+
+
 # -- amount of drawing ----------------------------------------------------------------
 
 

@@ -104,6 +104,18 @@ async def test_function_may_be_registered_twice():
 
 
 @on_virtual_clock
+async def test_callbacks_of_a_forgotten_event_are_not_called():
+    callbacks, received = Callbacks(), []
+    callbacks.add("once", received.append, queue())
+    callbacks.call("once", 1)
+    callbacks.forget("once")
+    callbacks.forget("once")
+    callbacks.call("once", 2)
+    assert received == [1]
+    assert not callbacks.has("once")
+
+
+@on_virtual_clock
 async def test_callbacks_may_register_and_unregister_others():
     """A new callback starts with the next item; an unregistered one is not called any more."""
     callbacks, received = Callbacks(), []

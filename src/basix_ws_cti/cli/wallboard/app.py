@@ -134,6 +134,7 @@ class Wallboard(App[BaseException]):
         self.query_text: str = ""
         self._is_ascii = is_ascii
         self._needs = Needs()
+        self._chosen_table = "calls"  # the user's choice of the table with the focus
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Return the variables of the style sheet."""
@@ -216,6 +217,22 @@ class Wallboard(App[BaseException]):
             places = place_tables(self._needs.lines, *board.size)
             for panel in self._panels:
                 panel.move_to(places[str(panel.id)])
+        self._restore_focus()
+
+    def _restore_focus(self) -> None:
+        """Return the focus to the chosen table once it has a place again.
+
+        In a window that is too small for a table, the focus moves to another one.
+        """
+        screen = self.screen
+        if screen is self.screen_stack[0] and isinstance(screen.focused, Panel | None):
+            for panel in self._panels:
+                if panel.id == self._chosen_table and panel.display:
+                    screen.set_focus(panel)
+
+    def _note_chosen_table(self) -> None:
+        if panel := self._focused_panel:
+            self._chosen_table = str(panel.id)
 
     def _update_head(self, status: FeedStatus) -> None:
         board = self.board
@@ -275,6 +292,20 @@ class Wallboard(App[BaseException]):
         return self.focused if isinstance(self.focused, Panel) else None
 
     # -- user input ---------------------------------------------------------------------
+
+    def action_focus_next(self) -> None:
+        """Choose the next table."""
+        super().action_focus_next()
+        self._note_chosen_table()
+
+    def action_focus_previous(self) -> None:
+        """Choose the table before this one."""
+        super().action_focus_previous()
+        self._note_chosen_table()
+
+    def on_mouse_down(self) -> None:
+        """Choose the table that was clicked; it has the focus already."""
+        self._note_chosen_table()
 
     def action_interrupt(self) -> None:
         """Leave as Ctrl-C does."""
@@ -351,6 +382,7 @@ class Wallboard(App[BaseException]):
     def _leave_filter(self) -> None:
         box = self.query_one(FilterBox)
         box.display = bool(box.value)
+        self._chosen_table = "calls"
         self.query_one("#calls", Panel).focus()
 
     def action_clear_filter(self) -> None:
