@@ -30,7 +30,7 @@ class ReadAccess:
         self.name: str = display_name(url)
         """Name of the database, without a password."""
         if url.get_backend_name() == "sqlite" and not Path(str(url.database)).is_file():
-            raise CallLogError(self.name, "no such file")
+            raise CallLogError(self.name, "no such file; basix-ws-cti log creates it")
         self._engine = create_reader(url, LOCK_TIMEOUT)
         with self.transaction() as connection:
             version = read_version(connection)

@@ -37,7 +37,7 @@ def test_transaction_cannot_write(database, writer):
 
 
 def test_file_that_does_not_exist_is_an_error(tmp_path):
-    with pytest.raises(CallLogError, match="no such file"):
+    with pytest.raises(CallLogError, match="no such file; basix-ws-cti log creates it"):
         ReadAccess(tmp_path / "missing.db")
 
 
