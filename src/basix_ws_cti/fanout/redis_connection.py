@@ -67,7 +67,9 @@ _CLASSES: dict[type[Exception], str] = {
 # Texts of errors without a code of their own.
 _TEXTS = {
     "Authentication required": "NOAUTH",
-    "can't run this command": "NOPERM",  # a command inside a script
+    # Commands inside a script: until Redis 7.0, and of later versions and Valkey.
+    "can't run this command": "NOPERM",
+    "ACL failure in script": "NOPERM",
 }
 
 # Errors that are answers to a question.

@@ -150,17 +150,25 @@ async def test_a_follower_names_the_command_that_its_user_may_not_run(redis_serv
         assert len(follower.mirror.users) == 3
 
 
+def names_no_command_of_a_script(server):
+    """Return True for Redis 7.0 and older: the error does not say which command was refused."""
+    info = server.client.info("server")
+    version = tuple(map(int, info["redis_version"].split(".")[:2]))
+    return "valkey_version" not in info and version < (7, 2)
+
+
 @pytest.mark.parametrize(
     ("command", "text"),
     [
         ("+eval", "may not run EVAL:"),
         ("+xrange", "may not run XRANGE:"),
         ("+get", "may not run GET:"),
-        # Redis does not say which command of a script it has refused.
-        ("+xadd", "a permission is missing: `basix-ws-cti doctor` names it"),
+        ("+xadd", "may not run XADD:"),
     ],
 )
 async def test_a_publisher_names_the_command_that_its_user_may_not_run(redis_server, command, text):
+    if command == "+xadd" and names_no_command_of_a_script(redis_server):
+        text = "a permission is missing: `basix-ws-cti doctor` names it"
     url = create_user(redis_server, "publisher", command.replace("+", "-"))
     problems = []
     async with Simulator(calls=False, speed=0.001, users=5) as pbx:
