@@ -56,6 +56,7 @@ NOT_RUN = {
         "PYTHONPATH=src:tests python tests/benchmarks/fanout_followers.py": (
             "it takes minutes: tests/benchmarks runs it in small"
         ),
+        "PYTHONPATH=src:tests python tests/benchmarks/web_streams.py": "it takes four minutes",
     },
     "docs/howto/crm.md": {
         "basix-ws-cti webhook https://crm.example.com/pop --event ringing --user 1001": CRM
