@@ -228,6 +228,16 @@ class Proxy:
         finally:
             client[1].transport.abort()
 
+    def throttle(self, rate):
+        """Limit the answers of each link, in bytes per second, from now on; 0: no limit."""
+
+        def on_link(link):
+            link.down.rate = rate
+
+        self.on_link = on_link
+        for link in self.links:
+            on_link(link)
+
     async def storm(self, pause, faults=FAULTS):
         """Inject a fault about every ``pause`` seconds, and into 30 % of the new links."""
 

@@ -33,6 +33,11 @@ class ParkedCall:
     parker: str
     """Name of the user who parked it; empty if the user is unknown."""
 
+    @property
+    def parked_by(self) -> str:
+        """Name of the user who parked it, else the name that the PBX sent; may be empty."""
+        return self.parker or str(self.state.parker_name or "")
+
 
 def parked_calls(labels: Labels, now: int) -> Iterator[ParkedCall]:
     """Yield each parked call of the mirror of ``labels``; ``now`` is in microseconds."""

@@ -156,7 +156,7 @@ def parked_rows(
                 cells=(
                     text_cell(slot, style),
                     text_cell(parked.caller),
-                    text_cell(parked.parker or str(parked.state.parker_name or "")),
+                    text_cell(parked.parked_by),
                     duration_cell(parked_for, style),
                 ),
                 search_terms=(slot, parked.caller, parked.parker),

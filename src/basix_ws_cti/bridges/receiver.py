@@ -62,7 +62,7 @@ class Answer:
     """HTTP status; ``None``: no answer arrived."""
 
     retry_after: str | None = None
-    """The Retry-After header as sent; ``None`` if there is none."""
+    """The Retry-After header as sent; ``None`` without that header."""
 
     problem: str | None = None
     """Reason for which no answer arrived; ``None`` if one did."""

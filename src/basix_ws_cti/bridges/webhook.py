@@ -41,7 +41,7 @@ from .webhook_events import OutgoingEvent, alert_event, call_event, gap_event
 
 _log = logging.getLogger(__name__)
 
-# Events that may wait for the disk. While so many do, no further ones are read from the source.
+# Events that may wait for the disk. At this number, the source is not read.
 _UNSTORED = 1000
 
 # Seconds between two notes of the time until which all events are known.

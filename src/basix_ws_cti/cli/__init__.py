@@ -44,10 +44,11 @@ def main() -> None:
         flush_or_discard_output()
         sys.exit(1)
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in EXTRA:
+        package = (error.name or "").partition(".")[0]
+        if package not in EXTRA:
             raise
         sys.exit(
-            f"basix-ws-cti: the command line needs the package {error.name}: "
+            f"basix-ws-cti: the command line needs the package {package}: "
             "pip install 'basix_ws_cti[cli]'"
         )
 

@@ -186,7 +186,7 @@ failed."""
 
 @frozen
 class Reply:
-    """What a leader reports about a request that it claimed."""
+    """Report of a leader about a request that it claimed."""
 
     outcome: Outcome
     """Outcome of the command."""

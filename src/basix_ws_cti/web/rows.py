@@ -184,7 +184,7 @@ class RowBuilder:
             row = {
                 "slot": str(parked.state.slot),
                 "caller": cell_text(parked.caller),
-                "by": cell_text(parked.parker or str(parked.state.parker_name or "")),
+                "by": cell_text(parked.parked_by),
                 "since": to_milliseconds(parked.since),
                 "level": self.limits.parked.level(self.state.now - parked.since),
                 "call": self.state.call_of_leg.get(parked.key),

@@ -184,7 +184,7 @@ def test_calls_count_while_the_calls_of_today_are_read_from_the_log(tmp_path, mo
     assert "a call was counted" in result.stderr
 
 
-def test_log_that_cannot_be_opened_is_told_before_a_connection_is_made(tmp_path):
+def test_log_that_cannot_be_opened_is_reported_before_a_connection_is_made(tmp_path):
     log = tmp_path / "calls.db"
     log.write_text("no database " * 1000, encoding="utf-8")
     with socket.create_server(("127.0.0.1", 0)) as pbx:

@@ -15,8 +15,8 @@ import sys
 import pytest
 from support.browser import open_browser
 from support.cli_runner import start
+from support.faulty_proxy import Proxy
 from support.sizes import NIGHTLY
-from support.slow_proxy import SlowProxy
 from support.waiting import TIMEOUT
 from support.web_load import memory, read_bytes, read_frames
 
@@ -119,15 +119,15 @@ async def test_page_in_a_slow_network_marks_late_data():
         _, pbx = run(running(r"ws://[\d.]+:(\d+)", "simulate", *BUSY))
         server = ("web", "--server", f"ws://127.0.0.1:{pbx}", *WEB)
         _, port = run(running(r"wallboard: http://[\d.]+:(\d+)", *server))
-        proxy = await stack.enter_async_context(SlowProxy(port))
+        proxy = await stack.enter_async_context(Proxy(port))
         browser = await stack.enter_async_context(open_browser())
         page = await browser.new_page()
         await page.goto(f"http://127.0.0.1:{proxy.port}/?mode=tv&lang=en")
         await until(page, f"{STALE} === 'false'")
-        proxy.rate = SLOW
+        proxy.throttle(SLOW)
         await until(page, f"{STALE} === 'true'")
         # The stream is not silent: its frames are late.
         assert "data arrives late" in await page.inner_text(".stale-notice")
-        proxy.rate = None
+        proxy.throttle(0)
         await until(page, f"{STALE} === 'false'")
         await page.close()
