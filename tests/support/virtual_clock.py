@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import math
 import selectors
 
 
@@ -43,6 +44,19 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def time(self):
         return self.now
+
+    @property
+    def _clock_resolution(self):
+        """Time by which asyncio lets timers run early: here, only a timer of this moment runs.
+
+        With asyncio's own value, a task that waits for a moment could be woken shortly before it,
+        and would wait again: forever, since the clock advances only when no task can run.
+        """
+        return math.ulp(self.now)
+
+    @_clock_resolution.setter
+    def _clock_resolution(self, _):
+        pass  # set by asyncio
 
     def _run_once(self):
         for function in self.on_iteration:

@@ -890,9 +890,9 @@ async def test_loss_while_a_snapshot_becomes_current_is_no_current_state():
     pbx = FakePbx({"pace": None})
     pbx.state = {"user": users(2000), "channel": {}}
     async with Client("fake", connector=pbx, backoff=Backoff(initial=1)) as client:
-        await entered(client, Syncing)
-        while not client.mirror.users:
-            await asyncio.sleep(0.001)
+        visible = asyncio.Event()
+        IterationLog(observe=lambda _: client.mirror.users and visible.set())
+        await visible.wait()
         assert not client.is_synced, "the differences are being collected"
         pbx.connections[0].die()
         was_synced = []
