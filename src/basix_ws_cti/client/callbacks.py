@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -77,9 +78,13 @@ class Callbacks:
     An exception in a callback is logged (see ``CallbackErrors``) and becomes an ``"error"`` event.
     It affects no other callback. A callback is not called any more once it is unregistered, not
     even for an item that other callbacks are receiving.
+
+    ``clock`` returns seconds, to measure how long a callback takes. It is not that of the event
+    loop, because looking up the running loop is a system call, and there are many items.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         # A dict as an ordered set.
         self._callbacks: dict[str, dict[_Registration, None]] = {}
         self._errors = CallbackErrors(_logger)
@@ -185,7 +190,7 @@ class Callbacks:
     def _call(self, event: str, registrations: tuple[_Registration, ...], item: object) -> None:
         if not registrations:
             return
-        clock = asyncio.get_running_loop().time
+        clock = self._clock
         for registration in registrations:
             if not registration.is_active:
                 continue  # unregistered by a callback before it

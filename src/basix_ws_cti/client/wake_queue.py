@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections import deque
+from collections.abc import Callable
 
 from basix_ws_cti._internal.time_slice import SLICE_SECONDS
 
@@ -32,6 +34,8 @@ class WakeQueue:
         self._in_pace = 0  # number of those in the queue
         self._woken = 0  # in this iteration
         self._slice_end: float | None = None  # event-loop time; None: no item taken yet
+        # The event loop's, kept because looking up the running loop is a system call.
+        self._clock: Callable[[], float] = time.monotonic
         self._is_scheduled = False
         self.iterations: int = 0
         """Number of iterations in which subscribers took items."""
@@ -48,12 +52,12 @@ class WakeQueue:
 
     def expired(self) -> bool:
         """Return True once the subscribers have used up their time in this iteration."""
-        now = asyncio.get_running_loop().time()
-        if self._slice_end is None:
-            self._slice_end = now + SLICE_SECONDS
-            self._schedule()
-            return False
-        return now >= self._slice_end
+        if self._slice_end is not None:
+            return self._clock() >= self._slice_end
+        self._clock = asyncio.get_running_loop().time
+        self._slice_end = self._clock() + SLICE_SECONDS
+        self._schedule()
+        return False
 
     async def next_slice(self, *, in_pace: bool) -> None:
         """Wait for a time slice that is not used up.
