@@ -18,6 +18,7 @@ from basix_ws_cti.parsing.fast_path import (
     FastPath,
     event_header,
     fast_path_fits,
+    records_fit,
 )
 from basix_ws_cti.parsing.parser import MessageParser
 from basix_ws_cti.simulator import frames as story_frames
@@ -434,3 +435,21 @@ def test_known_kind_with_a_new_field_spec_reads_lists_by_the_new_one():
     assert parser.parse(users(records)).elements[1].name == "a"
     parser.parse(field_spec("user", "id", "label"))
     assert parser.parse(users(records)).elements[1].label == "a"
+
+
+@for_each(
+    "name, too_low",
+    [("terms", 26), ("frame_bytes", 9), ("records", 2), ("depth", 4)],
+)
+def test_list_within_all_limits_fits(name, too_low):
+    """Two bytes weigh one term, a tuple's tag 6 more, an empty list's 3 more; and 7 in all."""
+    frame = b"hhj" + bytes(7)
+    assert records_fit(frame, 3, Limits(**{name: too_low + 1}))
+    assert not records_fit(frame, 3, Limits(**{name: too_low}))
+
+
+@for_each("tuples, fits", [(18_182, True), (18_183, False)])
+def test_longer_lists_may_weigh_more(tuples, fits):
+    """The weight may be the base budget and ``terms_per_byte`` for each byte, and no more."""
+    frame = (b"h" * tuples).ljust(18_198)
+    assert records_fit(frame, 1, Limits(terms_per_byte=1)) is fits
