@@ -49,7 +49,7 @@ class CommandExecutor:
     - ``stream``: name of the stream.
     - ``token``: token of the leader's lease in this term.
     - ``client``: sends the commands.
-    - ``make_api``: opens the HTTP API for ``call_user``; ``None``: that command fails.
+    - ``make_api``: opens the HTTP API for ``call_user`` and ``call_group``; ``None``: they fail.
     """
 
     def __init__(
@@ -178,18 +178,26 @@ class CommandExecutor:
                 await self._client.park(**arguments, park_timeout=park_timeout, **confirmed)
             case "transfer":
                 await self._client.transfer(**arguments)
-            case "call_user":
-                return await self._call_user(arguments, timeout)
+            case "call_user" | "call_group":
+                return await self._start_call(request.name, arguments, timeout)
         return ()
 
-    async def _call_user(self, arguments: dict[str, Any], timeout: float) -> tuple[str, ...]:  # noqa: ASYNC109
+    async def _start_call(
+        self,
+        method: str,
+        arguments: dict[str, Any],
+        timeout: float,  # noqa: ASYNC109 - seconds, as everywhere
+    ) -> tuple[str, ...]:
         if self._make_api is None:
             raise UsageError("the publisher has no HTTP API: pass make_api")
         scope = asyncio.timeout(timeout)
         try:
             async with scope, self._make_api() as api:
-                return tuple(await api.call_user(**arguments))
+                start = getattr(api, method, None)
+                if start is None:
+                    raise UsageError(f"the publisher's HTTP API has no method {method}")
+                return tuple(await start(**arguments))
         except TimeoutError:
             if not scope.expired():
                 raise
-            raise CommandTimeout("call_user", timeout) from None
+            raise CommandTimeout(method, timeout) from None

@@ -40,7 +40,7 @@ KEEP_ANSWERS: Final = 60
 WITHDRAWN: Final = b"withdrawn"
 """Claim of a follower that gives up."""
 
-NAMES: Final = ("hangup", "park", "transfer", "call_user")
+NAMES: Final = ("hangup", "park", "transfer", "call_user", "call_group")
 """Names of the commands."""
 
 # Largest deadline, in milliseconds: scripts of Redis calculate with numbers of 53 bits.
@@ -193,7 +193,7 @@ class Reply:
     problem: str = ""
     """For ``"failed"``: text of the error."""
     uuids: tuple[str, ...] = ()
-    """For ``call_user``: uuids of the channels that ring."""
+    """For ``call_user`` and ``call_group``: uuids of the channels that ring."""
 
     def to_json(self) -> str:
         """Return the reply as JSON."""

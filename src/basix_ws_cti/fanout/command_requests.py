@@ -182,7 +182,7 @@ class CommandRequester:
 
 
 class RemoteApi:
-    """HTTP API of the leading publisher, as far as ``call_user`` needs it.
+    """HTTP API of the leading publisher, as far as it starts calls.
 
     ``check``: raises an error if the follower does not run.
     """
@@ -205,12 +205,35 @@ class RemoteApi:
         that ring. Raises what the commands of a ``Follower`` raise: an error of the HTTP API is a
         ``CommandRefused`` with the cause ``"failed"``.
         """
+        return await self._start("call_user", destination, timeout, options)
+
+    async def call_group(
+        self,
+        destination: str | Mapping[str, object],
+        *,
+        timeout: float = API_TIMEOUT,  # noqa: ASYNC109 - seconds, as everywhere
+        **options: Any,
+    ) -> tuple[str, ...]:
+        """Let the leading publisher ring a group's members, and then call ``destination``.
+
+        ``options`` are the keyword arguments of ``HttpApi.call_group``. For the rest, see
+        ``call_user``.
+        """
+        return await self._start("call_group", destination, timeout, options)
+
+    async def _start(
+        self,
+        method: str,
+        destination: str | Mapping[str, object],
+        timeout: float,  # noqa: ASYNC109 - seconds, as everywhere
+        options: dict[str, Any],
+    ) -> tuple[str, ...]:
         check_seconds("timeout", timeout)
         self._check()
         given = {name: value for name, value in options.items() if value is not None}
-        request = Request("call_user", {"destination": destination, **given}, confirm=False)
+        request = Request(method, {"destination": destination, **given}, confirm=False)
         try:
             request.to_json()
         except (TypeError, ValueError):
-            raise UsageError("the arguments of call_user must be JSON values") from None
+            raise UsageError(f"the arguments of {method} must be JSON values") from None
         return (await self._requester.request(request, timeout)).uuids

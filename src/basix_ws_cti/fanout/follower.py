@@ -95,7 +95,7 @@ class Follower(CommandedFeed):
 
     @property
     def api(self) -> RemoteApi:
-        """HTTP API of the leading publisher, for ``call_user``."""
+        """HTTP API of the leading publisher, for ``call_user`` and ``call_group``."""
         return RemoteApi(self._requester, self._check_running)
 
     async def _send(self, command: Command, confirm_timeout: float | None = None) -> None:

@@ -112,8 +112,8 @@ class Publisher:
     - ``allow_insecure``: allow ``redis://``, which is not encrypted, to another machine.
     - ``allow_commands``: execute the commands of followers while this publisher leads. Each program
       that may write to Redis can then control calls.
-    - ``make_api``: returns the HTTP API for ``call_user`` of followers, such as a new ``HttpApi``;
-      ``None``: that command fails.
+    - ``make_api``: returns the HTTP API for ``call_user`` and ``call_group`` of followers, such as
+      a new ``HttpApi``; ``None``: they fail.
 
     Raises ``UsageError`` for arguments that cannot work.
     """

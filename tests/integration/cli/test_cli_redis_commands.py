@@ -62,6 +62,11 @@ def test_commands_control_calls_through_a_publisher(pbx, published):
     uuids = {*done.stdout.split()}
     assert uuids
     wait_until(lambda: uuids <= pbx.snapshot()["channel"].keys(), "the phones")
+    done = run_in_process("call", "1900", "0398769876", "--group", "--timeout", TIMEOUT, *published)
+    assert (done.returncode, done.stderr) == (0, "")
+    members = {*done.stdout.split()}
+    assert members
+    wait_until(lambda: members <= pbx.snapshot()["channel"].keys(), "the members' phones")
 
 
 def test_failures_of_commands_through_redis(pbx, published, redis_server):
@@ -71,9 +76,9 @@ def test_failures_of_commands_through_redis(pbx, published, redis_server):
     done = run_in_process("call", "no-such-user", "1002", *published)
     assert (done.returncode, done.stdout) == (1, "")
     assert "call_user failed: " in done.stderr
-    done = run_in_process("call", "600", "1002", "--group", *published)
-    assert done.returncode == 2
-    assert "--group does not work with --redis" in done.stderr
+    done = run_in_process("call", "no-such-group", "1002", "--group", *published)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "call_group failed: " in done.stderr
     done = run_in_process("hangup", "abcd", "--redis", redis_server.url, "--redis-stream", "other")
     assert (done.returncode, done.stdout) == (4, "")
     assert "no publisher leads the stream 'other'" in done.stderr

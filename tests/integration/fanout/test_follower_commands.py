@@ -138,6 +138,25 @@ async def test_call_user_through_the_publisher(redis_server, pbx):
             await follower.call_user(follower.api, object(), user_extension="1001")
 
 
+async def test_call_group_through_the_publisher(redis_server, pbx):
+    """All members of the group ring."""
+    arguments = {name: pbx.connect_args[name] for name in ("domain", "token")}
+    async with (
+        publisher(redis_server, pbx, make_api=lambda: HttpApi(pbx.api_url, **arguments)) as one,
+        Follower(redis_server.url) as follower,
+    ):
+        await leads(one)
+        await follower.synced(TIMEOUT)
+        group = next(iter(follower.mirror.groups.values()))
+        uuids = await follower.api.call_group("0312341234", group_id=group.id)
+        assert len(uuids) == len(follower.mirror.members_of_group(group.id))
+        await eventually(lambda: follower.mirror.channels.keys() >= {*uuids})
+        with pytest.raises(CommandRefused, match="call_group failed: "):
+            await follower.api.call_group("0312341234", group_id=0)
+        with pytest.raises(UsageError, match="arguments of call_group must be JSON values"):
+            await follower.api.call_group("0312341234", group_id=object())
+
+
 async def test_publisher_that_allows_no_commands_is_named(redis_server, pbx):
     caller = pbx.call("0312341234", to="1001")
     async with (

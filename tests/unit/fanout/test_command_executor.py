@@ -94,6 +94,14 @@ async def test_reply_is_retried_as_long_as_replies_are_kept():
 
 
 @on_virtual_clock
+async def test_method_that_the_api_of_the_publisher_lacks_is_named():
+    redis = OneRequest(b"%d" % (SUBMITTED + 2000))
+    await execute(redis, 1, lambda: contextlib.nullcontext(object()))
+    problem = "the publisher's HTTP API has no method call_user"
+    assert redis.replies == [{"outcome": "failed", "problem": problem, "uuids": []}]
+
+
+@on_virtual_clock
 async def test_follower_gets_a_reply_without_the_text_of_an_error_of_make_api(caplog):
     def make_api():
         raise LookupError("0312341234")

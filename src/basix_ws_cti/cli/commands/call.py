@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,6 +13,9 @@ from basix_ws_cti.cli.options import MAX_ID_DIGITS, ServerOptions, followed_stre
 from basix_ws_cti.cli.output import write_json
 from basix_ws_cti.cli.suggestions import unknown_name
 from basix_ws_cti.exceptions import UsageError
+
+if TYPE_CHECKING:
+    from basix_ws_cti.fanout.follower import Follower
 
 # Prefixes of an argument that names a user or group, and the parameters that they stand for. An
 # argument without prefix is an extension.
@@ -107,14 +110,11 @@ def start_call(
     if auto_answer:
         arguments["auto_answer"] = True
 
-    if group and redis is not None:
-        raise UsageError(_("--group does not work with --redis"))
-
     async def run() -> None:
         if redis is not None:
-            uuids = await _call_through_redis(
-                redis, redis_stream, server, destination, timeout=timeout, **arguments
-            )
+            async with _follower(redis, redis_stream, server) as follower:
+                remote = follower.api.call_group if group else follower.api.call_user
+                uuids = await remote(destination, timeout=timeout, **arguments)
         else:
             async with HttpApi(**server.api_arguments(), timeout=timeout) as api:
                 start = api.call_group if group else api.call_user
@@ -128,10 +128,8 @@ def start_call(
     run_interruptible(run())
 
 
-async def _call_through_redis(
-    url: str, stream: str, server: ServerOptions, destination: str, **options: Any
-) -> tuple[str, ...]:
-    """Let the publisher of a stream start the call; return the uuids of the channels that ring."""
+def _follower(url: str, stream: str, server: ServerOptions) -> Follower:
+    """Return a follower of the stream whose publisher starts the call."""
     from basix_ws_cti.cli.package_errors import missing_package
     from basix_ws_cti.cli.redis_options import redis_url
 
@@ -139,8 +137,7 @@ async def _call_through_redis(
         from basix_ws_cti.fanout.follower import Follower
     except ModuleNotFoundError as error:
         raise missing_package(error, "fanout") from None
-    async with Follower(redis_url(url), stream=stream, ca_file=server.ca_file) as follower:
-        return await follower.api.call_user(destination, **options)
+    return Follower(redis_url(url), stream=stream, ca_file=server.ca_file)
 
 
 def _parse_name(text: str, kind: str) -> dict[str, str | int]:
