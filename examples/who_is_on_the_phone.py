@@ -14,7 +14,7 @@ import signal
 import sys
 from typing import Any
 
-from basix_ws_cti import Client, Mirror
+from basix_ws_cti import BasixError, Client, Mirror
 from basix_ws_cti.simulator import Simulator
 from basix_ws_cti.states import Bridged
 
@@ -46,9 +46,9 @@ async def main() -> None:
     task = asyncio.current_task()
     with contextlib.suppress(NotImplementedError):  # Windows has no such signals
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)  # type: ignore[union-attr]
-    if "BASIX_SERVER" in os.environ:
+    if os.environ.get("BASIX_SERVER"):
         names = ("server", "domain", "token")
-        real = {name: os.environ[f"BASIX_{name.upper()}"] for name in names}
+        real = {name: os.environ.get(f"BASIX_{name.upper()}") for name in names}
         await watch({**real, "app_name": "who_is_on_the_phone"})
     async with Simulator(speed=5, seed=1) as pbx:
         await watch(pbx.connect_args)
@@ -64,3 +64,5 @@ if __name__ == "__main__":
         sys.exit(130)
     except BrokenPipeError:  # the reader is gone, as with `| head`: nothing is left to flush
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BasixError as error:
+        sys.exit(f"who_is_on_the_phone: {error}")

@@ -65,6 +65,13 @@ def test_every_example_is_short_enough_to_be_read():
     assert {name: count for name, count in lines.items() if count >= 80} == {}
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["listen", "who_is_on_the_phone"])
+def test_missing_token_is_an_error_of_one_line(name):
+    done = run(f"{name}.py", BASIX_SERVER="ws://127.0.0.1:9", BASIX_DOMAIN="acme", BASIX_TOKEN="")
+    assert (done.returncode, done.stderr) == (1, f"{name}: token must not be empty\n")
+
+
 @contextlib.contextmanager
 def running_listen(**environment: str) -> Iterator[subprocess.Popen[str]]:
     """Start the example and kill it at the end of the block."""
