@@ -18,6 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from support.cli_runner import environment, run, run_in_process
+from support.example_connections import connection_environment
 from support.secret_scanner import found_in
 from support.sizes import NIGHTLY
 
@@ -452,3 +453,25 @@ def test_japanese_output_is_written_in_any_encoding(command, encoding):
     assert done.returncode in {0, 2, 4}
     output = done.stdout + done.stderr
     assert ("?" in output) if encoding == "ascii" else re.search("[ぁ-ん]|[ァ-ン]", output)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["log", "calls.db"],
+        ["metrics", "--listen", "127.0.0.1:0"],
+        ["web", "--listen", "127.0.0.1:0"],
+        ["webhook", "http://127.0.0.1:9/", "--spool", "hook.db"],
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_refused_login_ends_a_command_that_serves(arguments, tmp_path, monkeypatch):
+    """It ends with exit code 3, and no output shows the token."""
+    monkeypatch.chdir(tmp_path)
+    secrets = {"BASIX_TOKEN": TOKEN, "BASIX_WEBHOOK_SECRET": "whsec_" + "A" * 32}
+    with Simulator(calls=False) as pbx:
+        done = run_in_process(*arguments, env={**connection_environment(pbx), **secrets})
+    assert done.returncode == 3
+    assert "the server refused the login" in done.stderr
+    assert found_in(done.stdout + done.stderr) == []

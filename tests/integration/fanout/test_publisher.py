@@ -14,11 +14,12 @@ from support.busy_pbx import be_busy
 from support.faulty_proxy import Proxy
 from support.late_proxy import LateProxy
 from support.sizes import NIGHTLY
-from support.stream_checks import agrees, read_stream
+from support.stream_checks import agrees, elements_of, read_stream
 from support.waiting import eventually
 
 from basix_ws_cti import Backoff, Client, Synced
 from basix_ws_cti.fanout.entry_encoder import call_event_key
+from basix_ws_cti.fanout.follower import Follower
 from basix_ws_cti.fanout.publisher import Publisher
 from basix_ws_cti.simulator.faults import Drop, Linger
 
@@ -354,6 +355,29 @@ async def test_leader_resumes_after_an_outage_of_redis_before_a_standby_that_mis
             facts = await agrees(redis_server, pbx, "end")
     assert facts.publishers == ["first", "first"]
     assert facts.types["gap"] == 0
+
+
+async def test_stream_is_trimmed_and_a_late_follower_finds_everything(redis_server, pbx):
+    """A new snapshot follows each tenth of the entries that the stream keeps."""
+    publisher = make_publisher(redis_server.url, pbx, max_entries=1000)
+    async with running(publisher):
+        await eventually(lambda: publisher.stats.snapshots == 1)
+        first, _ = redis_server.entries()[0]
+        call = pbx.call("0312341234", to="1001")
+        while publisher.stats.entries < 3000:
+            pbx.flood(50)
+            await asyncio.sleep(0.02)
+        pbx.msg("end")
+        await eventually(lambda: redis_server.has_message("end"))
+        assert redis_server.entries()[0][0] != first
+        assert redis_server.client.xlen("basix") < 1500  # Redis trims approximately
+        assert publisher.stats.snapshots > 10
+        reference = Client(**{**pbx.connect_args, "app_name": "reference"}, full_events=True)
+        async with Follower(redis_server.url) as follower, reference as client:
+            await follower.synced()
+            await client.synced()
+            assert elements_of(follower.mirror) == elements_of(client.mirror)
+            assert set(follower.calls) == {call}
 
 
 def is_synced(publisher):

@@ -9,7 +9,7 @@ import pytest
 from support.call_transcripts import Office
 
 from basix_ws_cti import Channel
-from basix_ws_cti.calls import CallRinging, CallTracker, active_call, active_leg
+from basix_ws_cti.calls import CallRinging, CallTracker, Party, active_call, active_leg
 from basix_ws_cti.mirror.changes import Added, Changed
 from basix_ws_cti.states import Calling, Ivr, Ringing
 
@@ -90,3 +90,10 @@ def test_events_create_only_legs_that_changed(scenario):
     office.play(scenario)
     legs = {id(leg) for event in office.events for leg in event.call.legs}
     assert len(legs) <= 0.75 * kinds.count("channel")
+
+
+def test_leg_that_lives_has_no_end_hangup_or_outcome():
+    channel = Channel(uuid="a", user_id=7, direction="outbound", offer_timestamp=3)
+    (leg,) = CallTracker([channel]).calls["a"].legs
+    assert (leg.uuid, leg.party, leg.offered) == ("a", Party(user_id=7), 3)
+    assert (leg.answered, leg.ended, leg.hangup, leg.outcome) == (None, None, None, None)
