@@ -104,6 +104,18 @@ async def test_calls_appear_move_and_end_and_other_rows_keep_their_places(web):
     await web.assert_no_messages()
 
 
+@pytest.mark.parametrize(("ended", "blank"), [(2, 2), (4, 4), (5, 0)])
+async def test_many_free_places_of_calls_are_closed(ended, blank, web):
+    """Of twelve calls, a third may have ended before the others move up."""
+    await web.show(document(queues=1, agents_each=2), "?mode=desk")
+    (call, *_) = web.doc["calls"].values()
+    calls = {f"c{at}": {**call, "started": NOW + at} for at in range(12)}
+    await web.update(calls={"set": calls, "gone": [*web.doc["calls"]]})
+    await web.update(calls={"gone": [f"c{at}" for at in range(1, 1 + ended)]})
+    assert await web.page.locator(".calls .call.gone").count() == blank
+    assert await web.page.locator(".calls .call:not(.gone)").count() == 12 - ended
+
+
 async def test_silent_stream_marks_the_page_after_12_s_and_a_snapshot_clears_it(opened):
     async with opened() as web:
         await web.show(document(alarms=[3]), "?mode=desk")

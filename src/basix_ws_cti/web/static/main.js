@@ -120,7 +120,7 @@ class Wallboard {
   // The page is visible again, or the computer has slept: what it shows may be hours old.
   wake() {
     if (document.hidden) {
-      this.places.close();
+      this.places.close(); // nobody looks
     } else if (!this.needsLogin) {
       this.stream.restart();
     }

@@ -1,5 +1,8 @@
 // Places of rows that come and go: a row stays where it is while it exists.
 
+// Free places are closed when there are at least so many, and more than a third of all.
+const MANY_FREE = 3;
+
 export class Places {
   constructor() {
     this.keys = []; // key of each place; null where a row has gone
@@ -22,10 +25,14 @@ export class Places {
     while (this.keys.length && this.keys[this.keys.length - 1] === null) {
       this.keys.pop();
     }
+    const freed = this.keys.length - keys.length;
+    if (freed >= MANY_FREE && freed * 3 > this.keys.length) {
+      this.close();
+    }
     return this.keys;
   }
 
-  // Remove the free places, while nobody looks.
+  // Remove the free places.
   close() {
     this.keys = this.keys.filter((key) => key !== null);
   }
