@@ -420,6 +420,15 @@ def test_500_records_are_read_fast_at_once():
     assert read_both(users([(1, "a")] * 500))[0] == [User(id=1, name="a")] * 500
 
 
+@interpreted
+@pytest.mark.usefixtures("_any_number_of_records")
+@for_each("size, is_fast", [(MAX_FAST_FIELDS, True), (MAX_FAST_FIELDS + 1, False)])
+def test_records_with_too_many_fields_are_left_to_the_slow_path(size, is_fast):
+    spec = field_spec("user", "id", *(f"field{at}" for at in range(1, size)))
+    fast, slow = read_both(users([tuple(range(size))]), specs=(spec,))
+    assert fast == ([*slow.values()] if is_fast else None)
+
+
 @pytest.mark.slow
 @interpreted
 def test_lists_heavier_than_allowed_are_left_to_the_slow_path():
