@@ -34,6 +34,7 @@ class WebServer(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
+                ws="none",  # the wallboard has no WebSockets
                 log_config=None,
                 access_log=False,
                 server_header=False,
