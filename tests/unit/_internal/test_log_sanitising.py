@@ -15,11 +15,12 @@ import pytest
 from support.etf_encoder import Atom, Charlist, frame, info_event, initial_info
 from support.secret_scanner import LONGEST, TOKEN
 from support.simulator_clients import connect_websocket
+from support.waiting import eventually
 from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosedError, InvalidHandshake
 
 import basix_ws_cti
-from basix_ws_cti import Client, FeedError, ProtocolError, connect
+from basix_ws_cti import Client, FeedError, ProtocolError, Stopped, connect
 from basix_ws_cti._internal.log_sanitising import SanitisingLogger
 from basix_ws_cti.client.backoff import Backoff
 from basix_ws_cti.simulator import Simulator
@@ -104,8 +105,7 @@ async def test_handshake_responses_are_sanitised(logged_lines, answer, minimum):
         async with client:
             errors = []
             client.on_error(errors.append)
-            with contextlib.suppress(TimeoutError, FeedError):
-                await client.synced(0.1)
+            await eventually(lambda: errors or isinstance(client.state, Stopped))
         with pytest.raises(FeedError) as caught:
             async with connect(url, **ARGUMENTS):
                 pass
