@@ -90,7 +90,7 @@ def create_app(
         has_report=log is not None,
     )
     return WebApp(
-        wallboard,
+        wallboard=wallboard,
         gatekeeper=Gatekeeper(path=access_file, allow_commands=commands is not None),
         host_check=HostCheck(hosts, any_address=any_address),
         commands=None if commands is None else Commands(commands, caller),
@@ -103,7 +103,7 @@ def create_app(
 class WebApp:
     """ASGI application with the page, its files, and the documents of its views."""
 
-    wallboard: Wallboard = field(kw_only=False)
+    wallboard: Wallboard
     """Feed and views."""
 
     gatekeeper: Gatekeeper

@@ -53,7 +53,18 @@ def _message(error: Any) -> str:
         )
     if getattr(error, "param", None) is None:
         return str(error.format_message())
-    name = error.param_hint or error.param.get_error_hint()
+    name = error.param_hint or _parameter_name(error.param)
     if kind == "MissingParameter":  # every option has a default
         return _("missing argument {name}").format(name=name)
     return _("invalid value for {name}: {reason}").format(name=name, reason=error.message)
+
+
+def _parameter_name(parameter: Any) -> str:
+    """Return the name of an argument, or the names of an option and its variable, in quotes.
+
+    Typer's own function changed its parameters in 0.29.
+    """
+    if parameter.param_type_name == "argument":
+        return f"'{parameter.metavar or parameter.name.upper()}'"
+    names = " / ".join(f"'{name}'" for name in parameter.opts)
+    return f"{names} (env var: '{parameter.envvar}')" if parameter.envvar else names
