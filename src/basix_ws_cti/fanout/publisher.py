@@ -329,7 +329,7 @@ class Publisher:
         executor = CommandExecutor(
             self._connect, self._stream, self._leader.token, client, self._make_api
         )
-        return asyncio.create_task(executor.run(), name="basix_ws_cti commands")
+        return executor.start()
 
     async def _renew(self, client: Client) -> None:
         """Renew the leader's lease until it is lost, or somebody else should lead."""
