@@ -30,8 +30,11 @@ from .entries import Entry
 MAX_ITEMS: Final = 20_000
 """Maximum number of items in a journal."""
 
-MAX_BYTES: Final = 16 * 1024 * 1024
-"""Maximum size of all data in a journal, in bytes."""
+BYTES_PER_ITEM: Final = 4096
+"""Size that all items may have on average, in bytes: a call event has about 3,600, a change 800."""
+
+MIN_BYTES: Final = 16 * 1024 * 1024
+"""Size that all data may have in any case, in bytes: a few items can be large."""
 
 AHEAD_TIME: Final = 10.0
 """Time for which an item of the stream is remembered that the PBX has not sent yet, in seconds."""
@@ -87,7 +90,9 @@ class Journal:
     """Items in the order in which the PBX sent them, oldest first.
 
     - ``clock``: returns seconds that never go back.
-    - ``max_items``, ``max_bytes``: bounds.
+    - ``max_items``: bound of their number.
+    - ``max_bytes``: bound of the size of all data; ``None``: ``BYTES_PER_ITEM`` for each item, and
+      ``MIN_BYTES`` at least.
     """
 
     def __init__(
@@ -95,10 +100,12 @@ class Journal:
         clock: Callable[[], float],
         *,
         max_items: int = MAX_ITEMS,
-        max_bytes: int = MAX_BYTES,
+        max_bytes: int | None = None,
     ) -> None:
         self._clock = clock
         self._max_items = max_items
+        if max_bytes is None:
+            max_bytes = max(MIN_BYTES, BYTES_PER_ITEM * max_items)
         self._max_bytes = max_bytes
         # Item, its key, and the time at which it was added.
         self._items: OrderedDict[int, tuple[Item, Key | None, float]] = OrderedDict()

@@ -102,8 +102,9 @@ class Publisher:
       of a stream must use the same user, ``app_name`` and selection of channels, without ``force``.
     - ``stream``: name of the stream.
     - ``max_entries``: number of entries that the stream keeps, approximately.
-    - ``max_pending``: number of notifications that are kept while Redis is away. If there are more,
-      a gap and a snapshot replace all of them.
+    - ``max_pending``: number of notifications that are kept in memory while Redis is away. Their
+      data may have 4 KiB each on average, and 16 MiB in any case. If there is more, a gap and a
+      snapshot replace all of it.
     - ``name``: name of this publisher, which is shown in Redis; ``None``: host and process.
     - ``on_status``: called with each new status.
     - ``with_error_texts``: False leaves the texts of errors out of the stream, which may quote

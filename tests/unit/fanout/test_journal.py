@@ -113,6 +113,16 @@ def test_journal_over_its_bounds_drops_everything_until_it_is_cleared(journal, t
     assert contents(journal) == ["again"]
 
 
+@pytest.mark.parametrize(("count", "size"), [(16, 2**20), (6000, 4096)])
+def test_journal_has_room_for_all_items_of_a_usual_size(clock, count, size):
+    journal, state = Journal(clock, max_items=count), Entry("state", bytes(size))
+    for _ in range(count):
+        journal.add(state)
+    assert (len(journal), journal.size) == (count, count * size)
+    journal.add(state)
+    assert journal.has_overflowed
+
+
 def test_taken_entries_are_put_back_before_the_others(journal):
     """States and snapshots belong to the epoch that has ended."""
     for item in (change("a"), STATE, change("b"), SNAPSHOT, change("c")):
