@@ -217,19 +217,21 @@ class Journal:
             break
         return None
 
-    def restore(self, entries: list[Entry]) -> None:
+    def restore(self, entries: list[Entry]) -> bool:
         """Put entries back that ``pop`` returned and whose append has an unknown outcome.
 
-        Snapshots and states are dropped: they belong to the epoch that has ended.
+        Snapshots, states and gaps are dropped: they belong to the epoch that has ended. Returns
+        True if there was a gap: the items before and after it are not contiguous.
         """
-        later = [item for item, _, _ in self._items.values()]
+        items = [*entries, *(item for item, _, _ in self._items.values())]
         has_matched, has_overflowed = self.has_matched, self.has_overflowed
         self.clear()
-        for item in (*entries, *later):
+        for item in items:
             if isinstance(item, Entry) and item.type in MATCHED_TYPES:
                 self.add(item)
         self.has_matched = has_matched
         self.has_overflowed = self.has_overflowed or has_overflowed
+        return any(isinstance(item, Entry) and item.type == "gap" for item in items)
 
     def _remove(self, number: int) -> None:
         item, key, _ = self._items.pop(number)

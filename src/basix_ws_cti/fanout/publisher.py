@@ -284,6 +284,7 @@ class Publisher:
     async def _lead(self, own: Participation) -> None:
         """Publish until the lease is lost, the client stops, or a standby goes on."""
         self._set(role="leader")
+        own.note_restart()  # the PBX may have been lost since the last look
         parts = TermParts(
             publisher=self._name,
             lease=self._leader,
@@ -312,7 +313,7 @@ class Publisher:
             await _cancel(publishing)
             if executing is not None:
                 await _cancel(executing)
-            own.covers = term.covers
+            own.note_term(covers=term.covers, restarts=term.restarts)
             await self._release(self._leader)
         self._refused_since = None
         self._set(role="standby")
