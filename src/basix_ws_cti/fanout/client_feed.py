@@ -46,6 +46,8 @@ class ClientFeed:
         # State of the last complete snapshot, until the changes that led to it were delivered.
         self._baseline: Mirror | None = None
         self._resent_kinds: set[str] = set()  # of elements without keys, which have no entries
+        # First and last state since the PBX was lost; empty while the feed is current.
+        self._loss: list[ClientState] = []
         self.is_leading = False
         """True while the items are for the stream: gaps and states are added as well."""
         self.restarts: int = 0
@@ -72,6 +74,16 @@ class ClientFeed:
         reason = RelayedError(type(report.reason).__name__, "")
         return encode(attrs.evolve(report, reason=reason))
 
+    def restart(self) -> None:
+        """Start the journal anew: something of the PBX was missed."""
+        self._journal.clear()
+        self.restarts += 1
+
+    def add_loss(self) -> None:
+        """Add the loss of the PBX if it is lost: a term begins, and its states were not added."""
+        for state in self._loss:
+            self._add(self.encode_report(state))
+
     def _add(self, item: Item) -> None:
         self._journal.add(item)
         self._on_news()
@@ -84,7 +96,7 @@ class ClientFeed:
                 self._journal.add(self.encode_report(change))
                 self._add(self.snapshot())
             else:
-                self._restart()
+                self.restart()
             return
         if not change.synthetic:
             self._baseline = None
@@ -95,11 +107,6 @@ class ClientFeed:
         elif change.element_name not in self._resent_kinds:
             self._resent_kinds.add(change.element_name)
             asyncio.get_running_loop().call_soon(self._flush)
-
-    def _restart(self) -> None:
-        """Start the journal anew: something of the PBX was missed."""
-        self._journal.clear()
-        self.restarts += 1
 
     def _flush(self) -> None:
         """Add the kinds whose elements have no keys, of which one has changed."""
@@ -117,12 +124,20 @@ class ClientFeed:
     def _add_state(self, state: ClientState) -> None:
         if isinstance(state, Syncing) and not self.is_leading:
             # Events that arrive during the snapshot are delivered after it.
-            self._restart()
+            self.restart()
         if isinstance(state, Synced):
             self._baseline = self._client.mirror.copy()
+        self._note_loss(state)
         if self.is_leading and not isinstance(state, Stopped):
             self._journal.add(self.encode_report(state))
         self._on_news()
+
+    def _note_loss(self, state: ClientState) -> None:
+        if isinstance(state, Synced):
+            self._loss = []
+        elif isinstance(state, Disconnected) or (self._loss and not isinstance(state, Stopped)):
+            # The first state has the time of the last sign of life.
+            self._loss = [*self._loss[:1], state]
 
 
 def _is_in(state: Mirror, change: Change) -> bool:

@@ -70,6 +70,12 @@ class CommandExecutor:
         self._make_api = make_api
         self._running: set[asyncio.Task[None]] = set()
 
+    def start(self) -> asyncio.Task[NoReturn]:
+        """Start to execute requests, until the task that is returned is cancelled."""
+        task = asyncio.create_task(self.run(), name="basix_ws_cti commands")
+        task.add_done_callback(_log_failure)
+        return task
+
     async def run(self) -> NoReturn:
         """Execute requests until this task is cancelled; then those in progress are cancelled."""
         position = b"0"
@@ -201,3 +207,9 @@ class CommandExecutor:
             if not scope.expired():
                 raise
             raise CommandTimeout(method, timeout) from None
+
+
+def _log_failure(task: asyncio.Task[NoReturn]) -> None:
+    """Log the class of the error that ended the execution; its text may be confidential."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _logger.error("commands of followers are no longer executed: %s", type(error).__name__)

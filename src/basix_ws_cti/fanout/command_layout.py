@@ -144,7 +144,7 @@ class Request:
         try:
             value = json.loads(data)
             name, arguments, confirm = value["name"], value["arguments"], value["confirm"]
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, RecursionError):
             return None
         is_valid = name in NAMES and isinstance(arguments, dict) and isinstance(confirm, bool)
         return cls(name, arguments, confirm) if is_valid and value.get("v") == 1 else None
@@ -209,6 +209,6 @@ class Reply:
             outcome, problem, uuids = value["outcome"], str(value["problem"]), value["uuids"]
             if outcome in get_args(Outcome):
                 return cls(outcome, problem, tuple(map(str, uuids)))
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, RecursionError):
             pass
         return cls("failed", "the publisher's reply is unreadable")

@@ -30,8 +30,11 @@ from .entries import Entry
 MAX_ITEMS: Final = 20_000
 """Maximum number of items in a journal."""
 
-MAX_BYTES: Final = 16 * 1024 * 1024
-"""Maximum size of all data in a journal, in bytes."""
+BYTES_PER_ITEM: Final = 4096
+"""Size that all items may have on average, in bytes: a call event has about 3,600, a change 800."""
+
+MIN_BYTES: Final = 16 * 1024 * 1024
+"""Size that all data may have in any case, in bytes: a few items can be large."""
 
 AHEAD_TIME: Final = 10.0
 """Time for which an item of the stream is remembered that the PBX has not sent yet, in seconds."""
@@ -87,7 +90,9 @@ class Journal:
     """Items in the order in which the PBX sent them, oldest first.
 
     - ``clock``: returns seconds that never go back.
-    - ``max_items``, ``max_bytes``: bounds.
+    - ``max_items``: bound of their number.
+    - ``max_bytes``: bound of the size of all data; ``None``: ``BYTES_PER_ITEM`` for each item, and
+      ``MIN_BYTES`` at least.
     """
 
     def __init__(
@@ -95,10 +100,12 @@ class Journal:
         clock: Callable[[], float],
         *,
         max_items: int = MAX_ITEMS,
-        max_bytes: int = MAX_BYTES,
+        max_bytes: int | None = None,
     ) -> None:
         self._clock = clock
         self._max_items = max_items
+        if max_bytes is None:
+            max_bytes = max(MIN_BYTES, BYTES_PER_ITEM * max_items)
         self._max_bytes = max_bytes
         # Item, its key, and the time at which it was added.
         self._items: OrderedDict[int, tuple[Item, Key | None, float]] = OrderedDict()
@@ -210,19 +217,21 @@ class Journal:
             break
         return None
 
-    def restore(self, entries: list[Entry]) -> None:
+    def restore(self, entries: list[Entry]) -> bool:
         """Put entries back that ``pop`` returned and whose append has an unknown outcome.
 
-        Snapshots and states are dropped: they belong to the epoch that has ended.
+        Snapshots, states and gaps are dropped: they belong to the epoch that has ended. Returns
+        True if there was a gap: the items before and after it are not contiguous.
         """
-        later = [item for item, _, _ in self._items.values()]
+        items = [*entries, *(item for item, _, _ in self._items.values())]
         has_matched, has_overflowed = self.has_matched, self.has_overflowed
         self.clear()
-        for item in (*entries, *later):
+        for item in items:
             if isinstance(item, Entry) and item.type in MATCHED_TYPES:
                 self.add(item)
         self.has_matched = has_matched
         self.has_overflowed = self.has_overflowed or has_overflowed
+        return any(isinstance(item, Entry) and item.type == "gap" for item in items)
 
     def _remove(self, number: int) -> None:
         item, key, _ = self._items.pop(number)

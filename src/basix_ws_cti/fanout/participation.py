@@ -54,7 +54,11 @@ class Participation:
         self._restarts = self.feed.restarts
         self._started = time.monotonic()
         self.covers = False
-        self.tail.match_after = self.tail.last
+        self.tail.match_after = max(self.tail.match_after, self.tail.last)
+
+    def note_term(self, *, covers: bool, restarts: int) -> None:
+        """Notice the end of a term; ``covers`` is valid for a number of restarts."""
+        self.covers, self._restarts = covers, restarts
 
     def note_vacancy(self) -> None:
         """Notice that nobody leads, as far as it is known."""

@@ -102,8 +102,9 @@ class Publisher:
       of a stream must use the same user, ``app_name`` and selection of channels, without ``force``.
     - ``stream``: name of the stream.
     - ``max_entries``: number of entries that the stream keeps, approximately.
-    - ``max_pending``: number of notifications that are kept while Redis is away. If there are more,
-      a gap and a snapshot replace all of them.
+    - ``max_pending``: number of notifications that are kept in memory while Redis is away. Their
+      data may have 4 KiB each on average, and 16 MiB in any case. If there is more, a gap and a
+      snapshot replace all of it.
     - ``name``: name of this publisher, which is shown in Redis; ``None``: host and process.
     - ``on_status``: called with each new status.
     - ``with_error_texts``: False leaves the texts of errors out of the stream, which may quote
@@ -283,6 +284,7 @@ class Publisher:
     async def _lead(self, own: Participation) -> None:
         """Publish until the lease is lost, the client stops, or a standby goes on."""
         self._set(role="leader")
+        own.note_restart()  # the PBX may have been lost since the last look
         parts = TermParts(
             publisher=self._name,
             lease=self._leader,
@@ -311,7 +313,7 @@ class Publisher:
             await _cancel(publishing)
             if executing is not None:
                 await _cancel(executing)
-            own.covers = term.covers
+            own.note_term(covers=term.covers, restarts=term.restarts)
             await self._release(self._leader)
         self._refused_since = None
         self._set(role="standby")
@@ -329,7 +331,7 @@ class Publisher:
         executor = CommandExecutor(
             self._connect, self._stream, self._leader.token, client, self._make_api
         )
-        return asyncio.create_task(executor.run(), name="basix_ws_cti commands")
+        return executor.start()
 
     async def _renew(self, client: Client) -> None:
         """Renew the leader's lease until it is lost, or somebody else should lead."""

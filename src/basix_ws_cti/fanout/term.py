@@ -138,6 +138,8 @@ class Term:
         self._parts = parts
         self.covers: bool = covers
         """True if the journal has everything that the stream may lack."""
+        self.restarts: int = parts.feed.restarts
+        """Number of restarts of the journal for which ``covers`` is valid."""
         self._breaks = parts.tail.breaks
         self._token = parts.lease.token
         self._epoch = 0
@@ -186,7 +188,11 @@ class Term:
         """Put back what may not be in the stream; the next epoch finds out."""
         parts = self._parts
         parts.feed.is_leading = False
-        parts.journal.restore(self._taken)
+        if parts.journal.restore(self._taken):
+            # A gap of the PBX may not be in the stream, and the journal lacks what was lost in it.
+            # Entries that may have been appended are older than the journal that begins now.
+            parts.feed.restart()
+            parts.tail.match_after = max(parts.tail.match_after, self._unconfirmed[0])
         self._taken = []
         parts.tail.reset(max(self._last, parts.tail.last))
 
@@ -204,9 +210,11 @@ class Term:
             if marker is not None:
                 break
             tail.reset(tail.last)  # an entry has come in between, or the stream was replaced
-        if tail.breaks != self._breaks:
-            # The journal does not have what was appended before and is gone now.
-            self._breaks, self.covers = tail.breaks, False
+        if (tail.breaks, parts.feed.restarts) != (self._breaks, self.restarts):
+            # The journal does not have what was appended before and is gone now, or what the PBX
+            # sent before the journal started anew.
+            self._breaks, self.restarts = tail.breaks, parts.feed.restarts
+            self.covers = False
         self._snapshot = marker.snapshot
         is_first = tail.last == NO_ENTRY
         self._stream_ended_at, self._began = tail.last_at, time.monotonic()
@@ -214,6 +222,7 @@ class Term:
         parts.stats.epochs += 1
         parts.feed.is_leading = True
         parts.journal.add(parts.feed.snapshot(is_takeover=True))
+        parts.feed.add_loss()
         _logger.info("fan-out: leading, epoch %d", self._epoch)
         if not (self.covers or is_first):
             # Right after the marker: no reader takes the old state for the current one.
@@ -282,8 +291,10 @@ class Term:
     async def _restart_after_overflow(self) -> None:
         """Replace everything that was lost by a gap and a snapshot."""
         await self._append([])  # returns when Redis accepts commands
+        self.covers = False  # until the gap is in the stream
         self._parts.journal.clear()
         await self._append_gap(self._last_at)
+        self.covers = True
         self._parts.journal.add(self._parts.feed.snapshot())
 
     async def _append_snapshot(self, pending: PendingSnapshot) -> None:

@@ -10,8 +10,9 @@ from support.redis_server import RedisServer
 from support.stream_checks import agrees, elements_of, read_stream
 from support.waiting import eventually
 
-from basix_ws_cti import Client
+from basix_ws_cti import Backoff, Client
 from basix_ws_cti.fanout.publisher import Publisher
+from basix_ws_cti.simulator.faults import Drop
 
 pytestmark = [pytest.mark.redis, pytest.mark.slow]
 
@@ -223,6 +224,40 @@ async def test_stopped_redis_leaves_one_leader_and_loses_nothing(redis_server, p
     assert facts.texts == ["meanwhile", "end"]
     assert facts.types["gap"] == 0
     assert len(facts.publishers) == 2  # no flapping
+
+
+async def test_gap_of_the_pbx_is_reported_though_the_lease_expires_before_it_is_appended(
+    redis_server, pbx
+):
+    """The PBX is lost and comes back while Redis is stopped. The states are equal afterwards."""
+    clients = []
+
+    def make_client():
+        clients.append(Client(**pbx.connect_args, full_events=True, backoff=Backoff(0.1, 0.2)))
+        return clients[-1]
+
+    two = Publisher(redis_server.url, make_client, name="two")
+    async with Run(redis_server.url, pbx, name="one"):
+        task = asyncio.create_task(two.run())
+        await eventually(redis_server.has_standby)
+        pbx.msg("first")  # the standby finds it in the stream
+        await eventually(lambda: redis_server.has_message("first"))
+        await eventually(lambda: two.pending == 0)
+    try:
+        await eventually(lambda: two.status.role == "leader" and two.stats.snapshots)
+        redis_server.suspend()
+        pbx.inject(Drop())
+        pbx.msg("missed")
+        await eventually(lambda: clients[-1].stats.gaps == 1)
+        await eventually(lambda: two.status.role == "standby")
+        redis_server.resume()
+        facts = await agrees(redis_server, pbx, "end")
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+    assert facts.publishers[-1] == "two"
+    assert facts.texts == ["first", "end"]
+    assert facts.types["gap"] == 1
 
 
 async def test_journal_that_overflows_is_replaced_by_a_gap_and_a_snapshot(redis_server, pbx):

@@ -329,6 +329,7 @@ LOG_CALLS = [
     ("fanout/command_executor.py", "a command of a follower waits for Redis: %s"),
     ("fanout/command_executor.py", "a request of a follower is unreadable: it has another version"),
     ("fanout/command_executor.py", "command of a follower: %s, %s"),
+    ("fanout/command_executor.py", "commands of followers are no longer executed: %s"),
     ("fanout/command_executor.py", "commands of followers cannot be read: %s"),
     ("fanout/follow_loop.py", "no feed from %s: %s"),
     ("fanout/follow_loop.py", "the follower has a defect"),

@@ -22,10 +22,11 @@ class OneRequest:
 
     - ``deadline``: field of the request; ``None``: it has none.
     - ``failing``: scripts that Redis never answers.
+    - ``data``: field of the request.
     """
 
-    def __init__(self, deadline, failing=()):
-        fields = [b"id", b"r1", b"data", DATA]
+    def __init__(self, deadline, failing=(), data=DATA):
+        fields = [b"id", b"r1", b"data", data]
         self._entries = [
             [
                 b"%d-0" % SUBMITTED,
@@ -75,6 +76,34 @@ async def test_request_with_an_unreadable_deadline_is_not_claimed(deadline, capl
     redis = OneRequest(deadline, failing=(CLAIM,))
     await execute(redis, 5)
     assert redis.scripts == []
+    assert logged(caplog) == ["a request of a follower is unreadable: it has another version"]
+
+
+@on_virtual_clock
+async def test_request_with_deeply_nested_json_does_not_end_the_execution(caplog):
+    redis = OneRequest(b"%d" % (SUBMITTED + 2000), data=b"[" * 100_000)
+    await execute(redis, 5)
+    assert redis.scripts == []
+    assert logged(caplog) == ["a request of a follower is unreadable: it has another version"]
+
+
+@on_virtual_clock
+async def test_error_that_ends_the_execution_is_logged_without_its_text(caplog):
+    class Faulty(OneRequest):
+        async def execute(self, *command, wait=0.0):
+            raise LookupError("0312341234")
+
+    task = CommandExecutor(lambda: Faulty(None), "basix", "a:1", None).start()
+    await asyncio.wait([task])
+    assert logged(caplog) == ["commands of followers are no longer executed: LookupError"]
+
+
+@on_virtual_clock
+async def test_end_of_a_term_logs_no_error_of_the_execution(caplog):
+    task = CommandExecutor(lambda: OneRequest(None), "basix", "a:1", None).start()
+    await asyncio.sleep(5)
+    task.cancel()
+    await asyncio.wait([task])
     assert logged(caplog) == ["a request of a follower is unreadable: it has another version"]
 
 

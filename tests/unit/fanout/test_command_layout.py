@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from basix_ws_cti.fanout.command_layout import Reply
+from basix_ws_cti.fanout.command_layout import Reply, Request
 
 UNREADABLE = Reply("failed", "the publisher's reply is unreadable")
 
@@ -20,6 +20,7 @@ def test_reply_is_read_as_it_was_written(reply):
     "data",
     [
         b"{",
+        b"[" * 100_000,
         b"[]",
         b"{}",
         b'{"outcome": "done", "problem": "", "uuids": 1}',
@@ -29,3 +30,8 @@ def test_reply_is_read_as_it_was_written(reply):
 )
 def test_unreadable_reply_and_unknown_outcome_are_failures(data):
     assert Reply.from_json(data) == UNREADABLE
+
+
+@pytest.mark.parametrize("data", [b"{", b"[" * 100_000, b"[]", b"1", b"{}", b'{"v": 1}'])
+def test_unreadable_request_is_none_that_is_known(data):
+    assert Request.from_json(data) is None

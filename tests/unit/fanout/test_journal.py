@@ -18,6 +18,7 @@ def call(key, details=""):
 
 
 STATE = Entry("state", b'{"state":"synced"}')
+GAP = Entry("gap", b"{}")
 SNAPSHOT = PendingSnapshot(Mirror(), ())
 
 
@@ -111,6 +112,27 @@ def test_journal_over_its_bounds_drops_everything_until_it_is_cleared(journal, t
     journal.clear()
     journal.add(change("again"))
     assert contents(journal) == ["again"]
+
+
+@pytest.mark.parametrize(("count", "size"), [(16, 2**20), (6000, 4096)])
+def test_journal_has_room_for_all_items_of_a_usual_size(clock, count, size):
+    journal, state = Journal(clock, max_items=count), Entry("state", bytes(size))
+    for _ in range(count):
+        journal.add(state)
+    assert (len(journal), journal.size) == (count, count * size)
+    journal.add(state)
+    assert journal.has_overflowed
+
+
+@pytest.mark.parametrize("is_taken", [True, False])
+def test_gap_that_is_dropped_when_entries_are_put_back_is_reported(journal, is_taken):
+    for item in (change("a"), STATE, SNAPSHOT):
+        journal.add(item)
+    assert journal.restore(journal.pop(2, 100)) is False
+    journal.add(GAP)
+    assert journal.restore(journal.pop(2, 100) if is_taken else []) is True
+    assert journal.restore([]) is False
+    assert contents(journal) == ["a"]
 
 
 def test_taken_entries_are_put_back_before_the_others(journal):
