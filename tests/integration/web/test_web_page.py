@@ -473,6 +473,27 @@ async def test_digits_on_a_tv_are_large_and_every_limit_is_in_words(web):
     assert "calls answered within 20 s" in (await web.texts(".foot"))[0]
 
 
+@pytest.mark.parametrize(
+    ("service_level", "abandon_rate", "limits", "shown"),
+    [
+        (0.796, 0.0496, [0.05, 0.08], ["79%", "4%"]),
+        (0.7496, 0.0796, [0.05, 0.08], ["74%", "7%"]),
+        (0.8, 0.05, [0.05, 0.08], ["80%", "5%"]),
+        (0.846, 0.056, [0.05, 0.08], ["85%", "6%"]),
+        (1, 0, [0.001, 0.004], ["100%", "0%"]),
+    ],
+)
+async def test_rate_below_a_limit_is_not_shown_as_equal_to_it(
+    web, service_level, abandon_rate, limits, shown
+):
+    doc = document(queues=1)
+    doc["figures"]["service_level"]["value"] = service_level
+    doc["figures"]["abandon_rate"].update(value=abandon_rate, limits=limits)
+    await web.show(doc, "?mode=desk")
+    tiles = "[data-figure=service_level] .digits, [data-figure=abandoned] .second"
+    assert await web.texts(tiles) == shown
+
+
 @pytest.mark.parametrize("view", SIZES)
 @pytest.mark.parametrize("lang", ["en", "ja"])
 async def test_waits_of_hours_and_days_fit(web, lang, view):
