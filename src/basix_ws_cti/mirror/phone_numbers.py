@@ -51,15 +51,21 @@ from .dialling_plans import dialling_plan
 HOME_COUNTRY = "81"
 """Default home country: the calling code of Japan."""
 
-# Separators between digits.
-_SEPARATORS = re.compile(r"[\s().\-/\u2010-\u2015\u2212\u30fc]+")
+SEPARATORS = r"\s().\-/\u2010-\u2015\u2212\u30fc"
+"""Separators between digits, without full-width ones, as the content of a character class."""
 
-# Characters that are not shown: format characters such as marks of the writing direction (category
-# Cf; those that occur in texts), variation selectors, and fillers.
-_INVISIBLE = re.compile(
-    r"[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
-    r"\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U000e0000-\U000e0fff]+"
+INVISIBLE = (
+    r"\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
+    r"\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U000e0000-\U000e0fff"
 )
+"""Characters that are not shown, as the content of a character class.
+
+Format characters such as marks of the writing direction (category Cf; those that occur in texts),
+variation selectors, and fillers.
+"""
+
+_SEPARATORS = re.compile(f"[{SEPARATORS}]+")
+_INVISIBLE = re.compile(f"[{INVISIBLE}]+")
 
 _PLUS = re.compile(r"[\s(]*\+")
 

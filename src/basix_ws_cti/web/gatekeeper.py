@@ -53,7 +53,9 @@ class Gatekeeper:
     """Delays of failed logins."""
 
     _file: AccessFile | None = None
+    # Stamp of the file that was read last; ``None``: it could not be read, or found.
     _stamp: tuple[int, ...] | None = None
+    _read_error: str | None = None
     _sessions: SessionStore = field(factory=lambda: SessionStore(time.monotonic))
     _of_links: dict[str, Session] = Factory(dict)
     _free: Session = field(init=False)
@@ -129,6 +131,7 @@ class Gatekeeper:
         """Read the file again if it has changed, and end what it no longer grants.
 
         A file that cannot be read, or has a mistake, changes nothing: a log record says so, once.
+        One that cannot be read is tried again at the next check, though it has not changed since.
         """
         if self.path is None:
             return
@@ -139,16 +142,24 @@ class Gatekeeper:
         try:
             self._file = AccessFile.read(self.path)
         except OSError as error:
-            _logger.warning("access file ignored: %s", describe_os_error(error))
+            self._stamp = None
+            self._report_read_error(describe_os_error(error))
             return
         except UsageError as error:
+            self._read_error = None
             _logger.warning("access file ignored: %s", error)
             return
+        self._read_error = None
         self._sessions.end_unless(self._grants)
         for name, session in [*self._of_links.items()]:
             if not self._grants(session.access):
                 del self._of_links[name]
                 session.end()
+
+    def _report_read_error(self, text: str) -> None:
+        if text != self._read_error:
+            self._read_error = text
+            _logger.warning("access file ignored: %s", text)
 
     def _grants(self, access: Access) -> bool:
         """Return True if the file has the account or link, with the same password or token."""

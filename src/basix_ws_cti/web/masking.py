@@ -8,12 +8,19 @@ from attrs import evolve, frozen
 
 from basix_ws_cti.board.labels import Labels
 from basix_ws_cti.calls import Call, Party
+from basix_ws_cti.mirror.phone_numbers import INVISIBLE, SEPARATORS
 
 # Digits of a number that stay readable. Shorter numbers are extensions, which nobody needs to mask.
 _SHOWN_DIGITS = 3
 _LONGEST_EXTENSION = 6
 
-_NUMBER = re.compile(r"[+\d][\d\s().\-]*\d")
+# Separators that occur in names, besides those that a number may have: the text is masked as it is,
+# so that full-width forms are listed too.
+_MORE_SEPARATORS = (
+    r"_~\u00b7\u2022\u301c\u30fb\ufe63\uff08\uff09\uff0d-\uff0f\uff3f\uff5e\uff65\uff70"
+)
+
+_NUMBER = re.compile(rf"[+\uff0b\d][\d{SEPARATORS}{INVISIBLE}{_MORE_SEPARATORS}]*\d")
 
 
 @frozen

@@ -13,6 +13,7 @@ import time
 
 import httpx2
 import pytest
+import trustme
 from support.cli_runner import assert_clean_stderr, run_in_process, start
 from support.example_connections import connection_environment
 from support.redis_server import RedisServer
@@ -225,6 +226,10 @@ def test_accounts_and_links_are_made_listed_and_removed(tmp_path):
         (("--listen", "localhost:99999"), "--listen: expected HOST:PORT"),
         (("--behind-proxy", "proxy.example.com"), "--behind-proxy: expected a network"),
         (("--tls-key", "key.pem"), "--tls-certificate and --tls-key need each other"),
+        (
+            ("--tls-certificate", "missing.pem", "--tls-key", "key.pem"),
+            "cannot read missing.pem: no such file",
+        ),
         (("--password-file", "missing"), "cannot read missing: no such file"),
         (("--limits", "missing"), "cannot read missing: no such file"),
         (("--log", "x.db", "--recording", "y.rec"), "--log and --recording cannot be combined"),
@@ -237,6 +242,32 @@ def test_options_that_cannot_work_are_named(arguments, message):
     result = run_in_process("web", *simulate, *arguments)
     assert result.returncode != 0
     assert message in assert_clean_stderr(result).stderr
+
+
+@pytest.mark.parametrize(
+    ("certificate", "key", "reason"),
+    [
+        ("cert.pem", "other.pem", "key values mismatch"),
+        ("cert.pem", "cert.pem", "expected PEM files with a certificate and its private key"),
+        ("key.pem", "key.pem", "expected PEM files with a certificate and its private key"),
+        ("cert.pem", ".", "it is a folder: name a file"),
+    ],
+)
+def test_tls_files_that_cannot_work_are_named_instead_of_an_address(
+    certificate, key, reason, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    authority = trustme.CA()
+    issued = authority.issue_cert("localhost")
+    issued.cert_chain_pems[0].write_to_path("cert.pem")
+    issued.private_key_pem.write_to_path("key.pem")
+    authority.issue_cert("localhost").private_key_pem.write_to_path("other.pem")
+    files = ("--tls-certificate", certificate, "--tls-key", key)
+    result = run_in_process("web", "--simulate", "--listen", "127.0.0.1:0", *files)
+    assert result.returncode == 2
+    text = f"cannot load --tls-certificate {certificate} with --tls-key {key}: {reason}"
+    assert text in assert_clean_stderr(result).stderr
+    assert "wallboard: " not in result.stderr
 
 
 @pytest.mark.parametrize(

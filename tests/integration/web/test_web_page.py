@@ -202,6 +202,35 @@ async def test_page_polls_while_a_proxy_holds_the_stream_back(opened):
         await web.until("streams.length === 2", step=2_000)
 
 
+async def poll_for(web, seconds):
+    """Let time pass in the page, whose polls are answered with the current time."""
+    for _ in range(seconds):
+        web.state = {**web.state, "time": web.state["time"] + SECOND}
+        await web.run_for(SECOND)
+        while web.pending:
+            await web.drawn()
+
+
+def number_of_polls(web):
+    return sum("/state" in url for url in web.requests)
+
+
+async def test_polling_goes_on_while_a_stream_is_tried(opened):
+    async with opened() as web:
+        web.state = document(queues=2)
+        await web.goto("?mode=desk")
+        await web.until("document.querySelector('.desk') !== null", step=1_000)
+        while await open_streams(web) < 3:
+            before = number_of_polls(web)
+            await poll_for(web, 4)
+            assert number_of_polls(web) > before
+            assert not await is_stale(web)
+        await web.show(web.state)  # the stream is free again
+        before = number_of_polls(web)
+        await web.run_for(10_000)
+        assert number_of_polls(web) == before
+
+
 @pytest.mark.parametrize("status", [502, 503])
 async def test_page_retries_until_the_server_answers(opened, status):
     async with opened() as web:
@@ -444,6 +473,27 @@ async def test_digits_on_a_tv_are_large_and_every_limit_is_in_words(web):
     assert "calls answered within 20 s" in (await web.texts(".foot"))[0]
 
 
+@pytest.mark.parametrize(
+    ("service_level", "abandon_rate", "limits", "shown"),
+    [
+        (0.796, 0.0496, [0.05, 0.08], ["79%", "4%"]),
+        (0.7496, 0.0796, [0.05, 0.08], ["74%", "7%"]),
+        (0.8, 0.05, [0.05, 0.08], ["80%", "5%"]),
+        (0.846, 0.056, [0.05, 0.08], ["85%", "6%"]),
+        (1, 0, [0.001, 0.004], ["100%", "0%"]),
+    ],
+)
+async def test_rate_below_a_limit_is_not_shown_as_equal_to_it(
+    web, service_level, abandon_rate, limits, shown
+):
+    doc = document(queues=1)
+    doc["figures"]["service_level"]["value"] = service_level
+    doc["figures"]["abandon_rate"].update(value=abandon_rate, limits=limits)
+    await web.show(doc, "?mode=desk")
+    tiles = "[data-figure=service_level] .digits, [data-figure=abandoned] .second"
+    assert await web.texts(tiles) == shown
+
+
 @pytest.mark.parametrize("view", SIZES)
 @pytest.mark.parametrize("lang", ["en", "ja"])
 async def test_waits_of_hours_and_days_fit(web, lang, view):
@@ -472,6 +522,15 @@ async def test_new_alarm_comes_first_at_once(web):
     names = await web.texts(".card h2")
     assert names[0] == row["name"]
     assert await web.texts(".card .badge") == ["Alarm"]
+
+
+@pytest.mark.parametrize(("other", "shown"), [("", "0120-000-100"), ("Ueda", "Ueda")])
+async def test_call_outside_of_queues_shows_the_other_end_or_the_number_dialled(web, other, shown):
+    doc = document(queues=1)
+    key, call = min(doc["calls"].items(), key=lambda one: one[1]["started"])
+    doc["calls"] = {key: {**call, "queue": None, "with": other}}
+    await web.show(doc, "?mode=desk")
+    assert await web.texts(".call-ends .name") == [call["caller"], shown]
 
 
 async def test_commands_are_sent_only_when_allowed_and_never_while_stale(web):
@@ -575,15 +634,17 @@ async def test_phone_shows_the_worst_queue_first_and_has_large_targets(web):
     assert await agents.locator(".agent").first.is_visible()
 
 
+FAKE_AUDIO = """window.played = 0; window.AudioContext = class {
+    currentTime = 0; destination = {};
+    createGain() { return {gain: {}, connect: () => {}}; }
+    createOscillator() {
+        played += 1;
+        return {frequency: {}, connect: one => one, start() {}, stop() {}};
+    }
+};"""
+
+
 async def test_sound_is_off_by_default_and_only_for_new_alarms(opened):
-    fake = """window.played = 0; window.AudioContext = class {
-        currentTime = 0; destination = {};
-        createGain() { return {gain: {}, connect: () => {}}; }
-        createOscillator() {
-            played += 1;
-            return {frequency: {}, connect: one => one, start() {}, stop() {}};
-        }
-    };"""
     asked = "?mode=desk&sound=alarm"
     for is_allowed, query, expected in (
         (True, "?mode=desk", 0),
@@ -591,7 +652,7 @@ async def test_sound_is_off_by_default_and_only_for_new_alarms(opened):
         (False, asked, 0),
     ):
         async with opened() as web:
-            await web.page.add_init_script(fake)
+            await web.page.add_init_script(FAKE_AUDIO)
             await web.show({**document(alarms=[0]), "sound": is_allowed}, query)
             assert await web.page.evaluate("played") == 0  # an old alarm in a snapshot
             row = {**web.doc["queues"]["q1"], "levels": {"longest_wait": "alarm"}}
@@ -600,6 +661,23 @@ async def test_sound_is_off_by_default_and_only_for_new_alarms(opened):
             await web.update(after=100, queues={"set": {"q1": dict(row)}})
             assert await web.page.evaluate("played") == expected
             await web.assert_no_messages()
+
+
+async def test_new_alarms_sound_while_the_page_polls(opened):
+    async def show_polled(web, doc, site):
+        web.state = {**doc, "sound": True, "site": site}
+        await web.until(f"document.querySelector('h1')?.textContent === '{site}'", step=500)
+        return await web.page.evaluate("played")
+
+    async with opened() as web:
+        await web.page.add_init_script(FAKE_AUDIO)
+        web.state = {**document(alarms=[0]), "sound": True}
+        await web.goto("?mode=desk&sound=alarm")
+        assert await show_polled(web, document(alarms=[0]), "first") == 0
+        assert await show_polled(web, document(alarms=[0, 1]), "another alarm") == 3
+        assert await show_polled(web, document(alarms=[0, 1]), "same alarms") == 3
+        await web.page.get_by_role("link", name="Support").click()
+        assert await show_polled(web, document(alarms=[0, 1, 2]), "other view") == 3
 
 
 # -- safety and accessibility ---------------------------------------------------------------

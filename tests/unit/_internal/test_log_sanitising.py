@@ -342,6 +342,6 @@ LOG_CALLS = [
     ("simulator/simulator.py", "simulated PBX stopped: unexpected error"),
     ("web/commands.py", "command failed: %s by %s: %s"),
     ("web/commands.py", "command: %s by %s"),
-    ("web/gatekeeper.py", "access file ignored: %s"),  # an error of the system
     ("web/gatekeeper.py", "access file ignored: %s"),  # place and kind of a mistake
+    ("web/gatekeeper.py", "access file ignored: %s"),  # an error of the system
 ]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
+from pathlib import Path
 
 import pytest
 from starlette.requests import Request
@@ -153,6 +155,25 @@ async def test_a_file_with_a_mistake_or_without_content_changes_nothing(tmp_path
     write(path, anna("another one"))
     gatekeeper.check_file()
     assert gatekeeper.session({COOKIE: token}) is None
+
+
+async def test_a_file_that_cannot_be_read_for_a_moment_is_read_later(tmp_path, caplog, monkeypatch):
+    link = DisplayLink("lobby", hash_token("token"))
+    path = write(tmp_path / "access", anna(), link)
+    gatekeeper = Gatekeeper(path=path)
+    write(path, anna())
+
+    def fail(*_args, **_options):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_text", fail)
+        for _ in range(3):
+            gatekeeper.check_file()
+        assert gatekeeper.link("token") == link
+        assert caplog.messages == [f"access file ignored: {os.strerror(errno.EMFILE)}"]
+    gatekeeper.check_file()
+    assert gatekeeper.link("token") is None
 
 
 # -- throttling ------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from attrs import evolve, field, frozen
 
 from basix_ws_cti._internal.translation import _
 from basix_ws_cti.cli.database_argument import reject_password
-from basix_ws_cti.cli.files import file_access
+from basix_ws_cti.cli.files import file_access, file_error_reason
 from basix_ws_cti.cli.help import panels
 from basix_ws_cti.cli.listen_address import cannot_listen, parse_listen_address
 from basix_ws_cti.cli.options import SourceOptions, TimezoneOption, parse_named_timezone
@@ -26,6 +26,7 @@ from basix_ws_cti.transport.address import ServerAddress
 if TYPE_CHECKING:
     from basix_ws_cti.cli.background_log import BackgroundLog
     from basix_ws_cti.web.app import WebApp
+    from basix_ws_cti.web.server import WebServer
 
 DEFAULT_ADDRESS = "127.0.0.1:8080"
 
@@ -108,7 +109,10 @@ class ServerAddressOptions:
         return ServerAddress("http" if self.tls_certificate is None else "https", host, port)
 
     def check(self) -> None:
-        """Raise ``UsageError`` for options that are unsafe or cannot work together."""
+        """Raise ``UsageError`` for options that are unsafe or cannot work together.
+
+        Raises ``FileAccessError`` for a TLS file that cannot be found.
+        """
         if self.password_file is None and not self.address.is_loopback:
             raise UsageError(
                 _(
@@ -118,6 +122,10 @@ class ServerAddressOptions:
             )
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise UsageError(_("--tls-certificate and --tls-key need each other"))
+        for file in (self.tls_certificate, self.tls_key):
+            if file is not None:
+                with file_access("read", file):
+                    file.stat()  # without opening it: it may be a pipe, which the server reads
         for network in self.behind_proxy:
             try:
                 ipaddress.ip_network(network)
@@ -274,16 +282,17 @@ async def _run(app: WebApp, options: ServerAddressOptions) -> None:
     from basix_ws_cti.web.server import WebServer, listen
 
     address = options.address
-    try:
-        listener = listen(address.host, address.port or 0)
-    except OSError as error:
-        raise cannot_listen("--listen", options.listen, error) from None
     server = WebServer(
         app,
         proxies=options.behind_proxy,
         ssl_certfile=options.tls_certificate,
         ssl_keyfile=options.tls_key,
     )
+    _load_certificate(server, options)
+    try:
+        listener = listen(address.host, address.port or 0)
+    except OSError as error:
+        raise cannot_listen("--listen", options.listen, error) from None
     if options.is_readable:
         report(
             _(
@@ -302,6 +311,28 @@ async def _run(app: WebApp, options: ServerAddressOptions) -> None:
         feed.cancel()
     if has_ended:
         await feed
+
+
+def _load_certificate(server: WebServer, options: ServerAddressOptions) -> None:
+    """Load certificate and key, before the server is announced. Raises ``UsageError``.
+
+    The server loads them once: a key may have a passphrase, which is asked for, or be a pipe.
+    """
+    import ssl
+
+    try:
+        server.config.load()
+    except OSError as error:
+        reason = file_error_reason(error)
+        if isinstance(error, ssl.SSLError) and not error.reason:
+            reason = _("expected PEM files with a certificate and its private key")
+        raise UsageError(
+            _("cannot load --tls-certificate {certificate} with --tls-key {key}: {reason}").format(
+                certificate=options.tls_certificate,
+                key=options.tls_key,
+                reason=reason,
+            )
+        ) from None
 
 
 def _speed(options: SourceOptions) -> float:

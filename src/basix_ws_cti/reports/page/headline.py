@@ -72,7 +72,7 @@ def tiles(rows: PageRows) -> Iterator[Tile]:
     rate = total.service_level_of_offered
     yield Tile(
         name=_("Service level"),
-        figure=rate_text(rate),
+        figure=rate_text(rate, rows.target),
         verdict=_verdict(rate, rows.target),
         note=_("calls answered within {seconds:g} s, divided by calls whose wait ended").format(
             seconds=rows.thresholds.service_level
@@ -193,7 +193,7 @@ def _verdict(rate: float | None, target: float) -> Verdict | None:
     if rate >= target:
         text = _("✓ Target of {target} reached").format(target=short_rate(target))
         return Verdict(text=text, style="good")
-    points = f"{100 * (target - rate):.1f}"
+    points = f"{max(0.1, 100 * (target - rate)):.1f}"  # 0.0 points are none
     text = _("▼ {points} points below the target of {target}").format(
         points=points, target=short_rate(target)
     )

@@ -15,9 +15,18 @@ def count_text(count: float) -> str:
     return f"{count:,.0f}"
 
 
-def rate_text(rate: float | None) -> str:
-    """Return a rate as text, with one decimal."""
-    return NO_VALUE if rate is None else f"{rate:.1%}"
+def rate_text(rate: float | None, target: float | None = None) -> str:
+    """Return a rate as text, with one decimal.
+
+    A rate below ``target`` is not shown as equal to it: with a target of 80 %, the text for
+    79.96 % is ``79.9%``.
+    """
+    if rate is None:
+        return NO_VALUE
+    text = f"{rate:.1%}"
+    if target is not None and rate < target and text == f"{target:.1%}":
+        return f"{max(0, target - 0.001):.1%}"
+    return text
 
 
 def short_rate(rate: float) -> str:

@@ -33,7 +33,7 @@ class CallRow extends Memo {
     return html`<li class="call${levelClass(call.level)}">
       <div class="call-ends">
         <span class="direction">${t(`direction_${call.direction}`)}</span>
-        <${Name} text=${call.caller} /><span aria-hidden="true">→</span><${Name} text=${queue ?? call.with ?? call.called} />
+        <${Name} text=${call.caller} /><span aria-hidden="true">→</span><${Name} text=${queue ?? (call.with || call.called)} />
       </div>
       <div class="call-now"><${Name} text=${last?.text} /><${LevelBadge} level=${call.level} /></div>
       <${Timeline} call=${call} clock=${clock} />

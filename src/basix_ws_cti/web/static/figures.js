@@ -52,7 +52,7 @@ export function tiles(board) {
     },
     {
       name: "service_level",
-      main: percent(value("service_level")),
+      main: percent(value("service_level"), figures.service_level?.limits),
       words: t("within", { seconds: board.doc.service_level_threshold }),
     },
     {
@@ -66,7 +66,7 @@ export function tiles(board) {
       figure: figures.abandon_rate,
       limitName: "abandon_rate",
       main: count(value("abandoned")),
-      second: figures.abandon_rate?.value == null ? "" : percent(value("abandon_rate")),
+      second: figures.abandon_rate?.value == null ? "" : percent(value("abandon_rate"), figures.abandon_rate.limits),
       words: countingSince(board),
     },
   ].map((tile) => ({ limitName: tile.name, figure: figures[tile.name], ...tile }));

@@ -20,9 +20,15 @@ export function duration(seconds) {
   return hours ? `${hours}:${two(minutes)}:${tail}` : `${minutes}:${tail}`;
 }
 
-// Return a share as a percentage without decimals.
-export function percent(share) {
-  return share === null || share === undefined ? "–" : `${Math.round(share * 100)}%`;
+// Return a share as a percentage without decimals. A share below a limit is not shown as equal to
+// it: 79.6 % is 79% if 80 % is a limit.
+export function percent(share, limits) {
+  if (share === null || share === undefined) {
+    return "–";
+  }
+  const rounded = Math.round(share * 100);
+  const isAtLimit = limits?.some((limit) => share < limit && rounded === Math.round(limit * 100));
+  return `${isAtLimit ? Math.max(0, rounded - 1) : rounded}%`;
 }
 
 export function count(number) {

@@ -37,6 +37,7 @@ class Wallboard {
   openStream() {
     const heard = this.stream?.heard ?? null;
     this.stream?.stop();
+    this.sounds.forget();
     this.stream = new Stream(viewQuery(this.settings), {
       frame: (kind, data, received) => this.take(kind, data, received),
       login: () => {
@@ -80,9 +81,9 @@ class Wallboard {
     if (kind === "snapshot") {
       if (!this.stream.isPolling) {
         this.clock.reset(data.speed);
+        this.sounds.forget();
       }
       this.lateSince = null;
-      this.sounds.forget();
       this.needsLogin = false;
       this.store.replace(data);
     }
@@ -122,8 +123,14 @@ class Wallboard {
     if (document.hidden) {
       this.places.close(); // nobody looks
     } else if (!this.needsLogin) {
-      this.stream.restart();
+      this.restart();
     }
+  }
+
+  // Open the stream anew. The levels of its first snapshot are not new, even if polling delivers it.
+  restart() {
+    this.sounds.forget();
+    this.stream.restart();
   }
 
   // Return since when the data are old, and why; null while they are current.
@@ -166,7 +173,7 @@ class Wallboard {
 
   async logout() {
     await postJson("./logout", {});
-    this.stream.restart();
+    this.restart();
   }
 
   board() {
@@ -198,7 +205,7 @@ class Wallboard {
     if (this.needsLogin) {
       const onLogin = () => {
         this.needsLogin = false;
-        this.stream.restart();
+        this.restart();
       };
       return html`<${Login} onLogin=${onLogin} />`;
     }

@@ -12,7 +12,7 @@ export class Sounds {
     this.audio = null;
   }
 
-  // Forget the levels: those of a new snapshot are not new alarms.
+  // Forget the levels: those of the first snapshot of a view or stream are not new alarms.
   forget() {
     this.levels = null;
   }

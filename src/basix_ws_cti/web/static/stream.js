@@ -91,7 +91,9 @@ export class Stream {
     });
   }
 
-  take(kind, text) {
+  // Take a frame of the stream, or the answer to a poll. A poll's answer says nothing about the
+  // stream: one that arrives while a stream is tried must not end the polling.
+  take(kind, text, isStreamed = true) {
     const received = performance.now();
     let data;
     try {
@@ -101,9 +103,9 @@ export class Stream {
       return;
     }
     this.heard = received;
-    this.hasFrame = this.source !== null;
     this.failures = 0;
-    if (this.source) {
+    if (isStreamed) {
+      this.hasFrame = true;
       this.pollAt = null;
     }
     if (this.handle.frame(kind, data, received) === false) {
@@ -144,7 +146,7 @@ export class Stream {
       this.stop();
       this.handle.login();
     } else if (answer && this.pollAt !== null) {
-      this.take("snapshot", answer);
+      this.take("snapshot", answer, false);
     }
   }
 

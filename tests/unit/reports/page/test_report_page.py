@@ -16,6 +16,7 @@ from support.report_rows import call_record, fill, unanswered
 from basix_ws_cti import Thresholds, UsageError
 from basix_ws_cti.reports import Reports, Selection
 from basix_ws_cti.reports.page import render_page
+from basix_ws_cti.reports.page.wording import rate_text
 
 # The day of the page begins at this time, in seconds.
 MIDNIGHT = DAY.start_us // SECOND
@@ -77,6 +78,30 @@ def test_headline_figures_are_those_of_the_waits(log):
         "Longest wait": ["1:00", "of all queue calls"],
         "AHT": ["1:03", "average handle time: talk and hold"],
     }
+
+
+def test_rate_just_below_its_target_is_not_shown_as_equal_to_it(log):
+    page = Page(page_of(log, Selection(period=DAY), target=0.4004))
+    figure, verdict, _ = page.tiles["Service level"]
+    assert figure == "39.9%"
+    assert verdict == "▼ 0.1 points below the target of 40%"
+
+
+@pytest.mark.parametrize(
+    ("rate", "target", "text"),
+    [
+        (1999 / 2500, 0.8, "79.9%"),
+        (0.7994, 0.8, "79.9%"),
+        (0.8, 0.8, "80.0%"),
+        (0.80049, 0.8, "80.0%"),
+        (0.99999, 1, "99.9%"),
+        (0, 0.0004, "0.0%"),
+        (1999 / 2500, None, "80.0%"),
+        (None, 0.8, "–"),
+    ],
+)
+def test_rates_are_rounded_to_one_decimal_but_not_up_to_a_target(rate, target, text):
+    assert rate_text(rate, target) == text
 
 
 def test_options_of_the_reports_are_used_and_stated(log):
