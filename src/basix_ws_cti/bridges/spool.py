@@ -18,6 +18,7 @@ connections that write and checkpoint at the same time.
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import time
@@ -190,8 +191,7 @@ class Spool:
             raise
 
     def _open(self, *, checks_health: bool) -> sqlite3.Connection:
-        # For its owner only: events have names and numbers.
-        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+        _create_file(self.path)
         connection = sqlite3.connect(
             self.path, timeout=LOCK_TIMEOUT, isolation_level=None, check_same_thread=False
         )
@@ -422,6 +422,23 @@ class Spool:
     def set_fact(self, name: str, value: float | str | None) -> None:
         """Set a fact; ``None`` removes it."""
         self._connection.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
+
+
+def _create_file(path: Path) -> None:
+    """Create a file for its owner only, unless it exists: events have names and numbers.
+
+    An existing file is not opened: closing it would drop the locks that this process's connections
+    to it hold, because POSIX locks belong to the process and not to the descriptor.
+    """
+    try:
+        # The target of a symbolic link: with O_EXCL, a link itself counts as an existing file.
+        os.close(os.open(os.path.realpath(path), os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        # SQLite's errors would not name these reasons.
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR)) from None
+        if not os.access(path, os.R_OK | os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES)) from None
 
 
 def check_health(connection: sqlite3.Connection) -> None:
