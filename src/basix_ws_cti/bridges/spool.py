@@ -82,8 +82,10 @@ _DROP_BATCH = 1000
 _OLDEST = f"SELECT seq, created FROM events ORDER BY seq LIMIT {_DROP_BATCH}"  # noqa: S608
 _EXPIRED = f"SELECT seq FROM ({_OLDEST}) WHERE created < ?"  # noqa: S608
 
+_HEAD_COLUMNS = ("seq", "id", "type", "topic", "body", "attempts", "due")
+
 _HEADS = (
-    "SELECT seq, id, type, body, attempts, due FROM events WHERE due IS NOT NULL "
+    f"SELECT {', '.join(_HEAD_COLUMNS)} FROM events WHERE due IS NOT NULL "  # noqa: S608
     "ORDER BY due, seq LIMIT ?"
 )
 
@@ -105,6 +107,9 @@ class StoredEvent:
 
     type: str
     """Type of the event."""
+
+    topic: str
+    """Topic of the event; those of one topic are sent in order."""
 
     body: bytes
     """JSON text to send."""
@@ -265,17 +270,17 @@ class Spool:
             return 0
         return self._drop("SELECT seq FROM events ORDER BY seq LIMIT ?", surplus)
 
-    def next_due(self, limit: int, besides: Collection[int] = ()) -> Sequence[StoredEvent]:
+    def next_due(self, limit: int, besides: Collection[str] = ()) -> Sequence[StoredEvent]:
         """Return the heads of the topics whose next attempt is earliest, also if not due yet.
 
         - ``limit``: greatest number of heads.
-        - ``besides``: numbers of events to leave out.
+        - ``besides``: topics to leave out.
         """
         rows = self._connection.execute(_HEADS, (limit + len(besides),))
         found = [
-            StoredEvent(seq=seq, id=event, type=kind, body=body, attempts=attempts, due=due)
-            for seq, event, kind, body, attempts, due in rows
-            if seq not in besides
+            event
+            for event in (StoredEvent(**dict(zip(_HEAD_COLUMNS, row, strict=True))) for row in rows)
+            if event.topic not in besides
         ]
         return found[:limit]
 

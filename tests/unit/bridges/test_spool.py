@@ -71,9 +71,17 @@ def test_only_the_first_event_of_a_topic_is_due(make):
 def test_events_that_are_left_out_make_room_for_later_ones(make):
     spool = make()
     spool.add([event(name, name) for name in "abcd"])
-    (first, second) = spool.next_due(2)
-    assert [one.id for one in spool.next_due(2, {first.seq})] == ["b", "c"]
-    assert [one.id for one in spool.next_due(1, {second.seq})] == ["a"]
+    assert [one.id for one in spool.next_due(2, {"a"})] == ["b", "c"]
+    assert [one.id for one in spool.next_due(1, {"b"})] == ["a"]
+
+
+def test_next_event_of_a_topic_that_is_left_out_is_left_out_too(make):
+    """The first one is being sent while it is dropped."""
+    spool = make(max_events=3)
+    spool.add([event("a1"), event("a2"), event("a3")])
+    spool.add([event("b1", "b")])
+    assert heads(spool) == ["a2", "b1"]
+    assert [one.id for one in spool.next_due(2, {"a"})] == ["b1"]
 
 
 def test_failed_attempt_is_counted_and_postponed(make, clock):
