@@ -26,6 +26,7 @@ class ObservedFeed:
         self.mirror = Mirror() if mirror is None else mirror
         self.calls = {}
         self.state = Synced()
+        self.is_settled = True
 
 
 def large_mirror(*, users, queues):

@@ -296,6 +296,7 @@ async def staying_connected() -> None:
         assert_type(await client.synced(timeout=30), Mirror)
         assert_type(client.mirror, Mirror)
         assert_type(client.is_synced, bool)
+        assert_type(client.is_settled, bool)
         assert_type(client.state, ClientState)
         await client.hangup("u", confirm=True, confirm_timeout=5)
         await client.park("u", 60, confirm=True)
@@ -317,6 +318,7 @@ async def any_feed(feed: Feed) -> None:
     assert_type(feed.mirror, Mirror)
     assert_type(feed.state, ClientState)
     assert_type(feed.is_synced, bool)
+    assert_type(feed.is_settled, bool)
 
 
 async def a_client_is_a_feed(client: Client) -> None:

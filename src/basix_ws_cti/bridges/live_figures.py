@@ -45,6 +45,10 @@ class ObservedFeed(Protocol):
     def state(self) -> ClientState:
         """State of the feed."""
 
+    @property
+    def is_settled(self) -> bool:
+        """False while the events that lead to a new snapshot are delivered."""
+
 
 @frozen
 class QueueSample:
@@ -137,12 +141,17 @@ class LiveFigures:
         return isinstance(self._feed.state, Synced)
 
     def apply(self, event: CallEvent | Lagged) -> None:
-        """Count a call event, or take the ongoing calls anew after events were lost."""
+        """Count a call event, or take the ongoing calls anew after events were lost.
+
+        Call it at the moment of the event: the ongoing calls of the feed are those of that moment.
+        """
         if isinstance(event, Lagged):
             self._counters.restart(self._feed.calls.values())
             return
         self._counters.apply(event)
-        self._clock.observe(event, self._now())
+        # Events that lead to a snapshot may have happened long ago.
+        is_recent = self._feed.is_settled and self.is_synced
+        self._clock.observe(event, self._now(), is_recent=is_recent)
 
     def snapshot(self) -> Snapshot:
         """Return the figures of this moment."""

@@ -82,19 +82,29 @@ class SourceMetrics:
 
     def __init__(self, source: Source, *, max_queues: int = MAX_QUEUES) -> None:
         self._source = source
-        client: Feed | None = source.client if isinstance(source, LiveSource) else None
-        self.exposition: Exposition = Exposition(
-            LiveFigures(
-                source,
-                max_queues=max_queues,
-                now=lambda: to_microseconds(source.now()),
-                stats=None if client is None else lambda: client.stats,
-            )
+        self._client: Feed | None = source.client if isinstance(source, LiveSource) else None
+        client = self._client
+        figures = LiveFigures(
+            source,
+            max_queues=max_queues,
+            now=lambda: to_microseconds(source.now()),
+            stats=None if client is None else lambda: client.stats,
         )
+        self.exposition: Exposition = Exposition(figures)
         """The metrics."""
+        if client is not None:
+            # Not through a queue: it may overflow, and its events are older than ``client.calls``.
+            client.on_call(figures.apply)
 
     async def follow(self) -> None:
-        """Count the calls until the feed ends. Raises the error that ended it."""
+        """Count the calls until the feed ends. Raises the error that ended it.
+
+        Calls of a live feed count from the creation of the metrics on.
+        """
         self.exposition.use_loop(asyncio.get_running_loop())
+        if self._client is not None:
+            async for _ in self._client.call_events(where=lambda _event: False):
+                pass  # the iteration only ends with the feed
+            return
         async for _, event in self._source.call_events():
             self.exposition.figures.apply(event)

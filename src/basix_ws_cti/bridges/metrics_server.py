@@ -146,10 +146,14 @@ class _Server(ThreadingMixIn, WSGIServer):
 
     def process_request(self, request: Any, client_address: Any) -> None:
         request.settimeout(self._client_timeout)
-        if self._room.acquire(blocking=False):
-            super().process_request(request, client_address)
-        else:
+        if not self._room.acquire(blocking=False):
             self.shutdown_request(request)
+            return
+        try:
+            super().process_request(request, client_address)
+        except BaseException:
+            self._room.release()  # no thread has started that would release it
+            raise
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         try:

@@ -6,8 +6,9 @@ Threats and measures:
 - Events have names and numbers: without TLS they go to this machine only. The HTTP library's
   transport is used without its client, so there are no redirects, no cookies and no proxies of the
   environment.
-- A receiver may answer without end or very slowly: one deadline covers the whole request, and of
-  the answer's body only ``MAX_RESPONSE_BYTES`` are read, and thrown away.
+- A receiver may answer without end or very slowly: one deadline covers the request up to the
+  status. The answer's body has its own, and only ``MAX_RESPONSE_BYTES`` of it are read, and thrown
+  away.
 """
 
 from __future__ import annotations
@@ -132,8 +133,7 @@ class Receiver(NotPicklable):
         """Send a body once. Never raises, unless it is cancelled."""
         progress = RequestProgress()
         try:
-            async with asyncio.timeout(self._timeout):
-                return await self._post(body, headers, progress)
+            return await self._post(body, headers, progress)
         except asyncio.CancelledError:
             await progress.close_stream()
             raise
@@ -146,6 +146,20 @@ class Receiver(NotPicklable):
     async def _post(
         self, body: bytes, headers: dict[str, str], progress: RequestProgress
     ) -> Answer:
+        async with asyncio.timeout(self._timeout):
+            response = await self._request_status(body, headers, progress)
+        try:
+            with contextlib.suppress(TimeoutError, self._httpx.TransportError):
+                async with asyncio.timeout(_BODY_TIMEOUT):
+                    await _skip_body(response)
+        finally:
+            await response.aclose()
+        return Answer(status=response.status_code, retry_after=response.headers.get("Retry-After"))
+
+    async def _request_status(
+        self, body: bytes, headers: dict[str, str], progress: RequestProgress
+    ) -> httpx2.Response:
+        """Send a request; return the response, of which the body is not read yet."""
         if self._transport is None:
             raise UsageError("the receiver is not open: use `async with`")
         request = self._httpx.Request(
@@ -161,14 +175,7 @@ class Receiver(NotPicklable):
             content=body,
             extensions={"trace": progress.trace, "sni_hostname": self.address.host},
         )
-        response = await self._transport.handle_async_request(request)
-        try:
-            with contextlib.suppress(TimeoutError, self._httpx.TransportError):
-                async with asyncio.timeout(_BODY_TIMEOUT):
-                    await _skip_body(response)
-        finally:
-            await response.aclose()
-        return Answer(status=response.status_code, retry_after=response.headers.get("Retry-After"))
+        return await self._transport.handle_async_request(request)
 
     async def _find_address(self) -> str:
         """Return the IP address to connect to.

@@ -4,8 +4,9 @@ Invariants:
 
 - Only heads of topics are sent, and a head stays one until it is delivered, refused or dropped.
   So the next event of a call waits for the previous one, and other calls do not.
-- An event that is being sent is in ``_in_flight`` until its result is committed: it is not sent a
-  second time meanwhile.
+- The topic of an event that is being sent is in ``_in_flight`` until the result is committed: no
+  event of this topic is sent meanwhile. This also holds if the spool drops the event, so that the
+  next one of its topic becomes the head.
 - An event is deleted after the answer. If the process dies in between, the event is sent again by
   the next one, with the same id and the same bytes.
 """
@@ -79,7 +80,7 @@ class Sender:
         self._policy = policy
         self._breaker = Breaker(policy)
         self._connections = connections
-        self._in_flight: dict[int, asyncio.Task[None]] = {}
+        self._in_flight: dict[str, asyncio.Task[None]] = {}  # by topic
         self._woken = asyncio.Event()
         self._maintain_at = 0.0  # on the monotonic clock
 
@@ -128,7 +129,7 @@ class Sender:
         due = [event for event in found if event.due <= time.time()]
         for event in due[:room]:
             task = asyncio.create_task(self._send(event))
-            self._in_flight[event.seq] = task
+            self._in_flight[event.topic] = task
             task.add_done_callback(_mark_seen)
         later = [event.due for event in found if event not in due]
         return max(0.0, min(later) - time.time()) if later else _POLL_INTERVAL
@@ -144,7 +145,7 @@ class Sender:
             answer = await self._receiver.post(event.body, headers)
             await self._spool.call(self._result_of(event, answer))
         finally:
-            del self._in_flight[event.seq]
+            del self._in_flight[event.topic]
             self.wake()
 
     def _result_of(self, event: StoredEvent, answer: Answer) -> Callable[[Spool], object]:

@@ -18,6 +18,7 @@ connections that write and checkpoint at the same time.
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import time
@@ -81,8 +82,10 @@ _DROP_BATCH = 1000
 _OLDEST = f"SELECT seq, created FROM events ORDER BY seq LIMIT {_DROP_BATCH}"  # noqa: S608
 _EXPIRED = f"SELECT seq FROM ({_OLDEST}) WHERE created < ?"  # noqa: S608
 
+_HEAD_COLUMNS = ("seq", "id", "type", "topic", "body", "attempts", "due")
+
 _HEADS = (
-    "SELECT seq, id, type, body, attempts, due FROM events WHERE due IS NOT NULL "
+    f"SELECT {', '.join(_HEAD_COLUMNS)} FROM events WHERE due IS NOT NULL "  # noqa: S608
     "ORDER BY due, seq LIMIT ?"
 )
 
@@ -104,6 +107,9 @@ class StoredEvent:
 
     type: str
     """Type of the event."""
+
+    topic: str
+    """Topic of the event; those of one topic are sent in order."""
 
     body: bytes
     """JSON text to send."""
@@ -190,8 +196,7 @@ class Spool:
             raise
 
     def _open(self, *, checks_health: bool) -> sqlite3.Connection:
-        # For its owner only: events have names and numbers.
-        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+        _create_file(self.path)
         connection = sqlite3.connect(
             self.path, timeout=LOCK_TIMEOUT, isolation_level=None, check_same_thread=False
         )
@@ -265,17 +270,17 @@ class Spool:
             return 0
         return self._drop("SELECT seq FROM events ORDER BY seq LIMIT ?", surplus)
 
-    def next_due(self, limit: int, besides: Collection[int] = ()) -> Sequence[StoredEvent]:
+    def next_due(self, limit: int, besides: Collection[str] = ()) -> Sequence[StoredEvent]:
         """Return the heads of the topics whose next attempt is earliest, also if not due yet.
 
         - ``limit``: greatest number of heads.
-        - ``besides``: numbers of events to leave out.
+        - ``besides``: topics to leave out.
         """
         rows = self._connection.execute(_HEADS, (limit + len(besides),))
         found = [
-            StoredEvent(seq=seq, id=event, type=kind, body=body, attempts=attempts, due=due)
-            for seq, event, kind, body, attempts, due in rows
-            if seq not in besides
+            event
+            for event in (StoredEvent(**dict(zip(_HEAD_COLUMNS, row, strict=True))) for row in rows)
+            if event.topic not in besides
         ]
         return found[:limit]
 
@@ -422,6 +427,23 @@ class Spool:
     def set_fact(self, name: str, value: float | str | None) -> None:
         """Set a fact; ``None`` removes it."""
         self._connection.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
+
+
+def _create_file(path: Path) -> None:
+    """Create a file for its owner only, unless it exists: events have names and numbers.
+
+    An existing file is not opened: closing it would drop the locks that this process's connections
+    to it hold, because POSIX locks belong to the process and not to the descriptor.
+    """
+    try:
+        # The target of a symbolic link: with O_EXCL, a link itself counts as an existing file.
+        os.close(os.open(os.path.realpath(path), os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        # SQLite's errors would not name these reasons.
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR)) from None
+        if not os.access(path, os.R_OK | os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES)) from None
 
 
 def check_health(connection: sqlite3.Connection) -> None:

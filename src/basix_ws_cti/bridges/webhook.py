@@ -93,7 +93,7 @@ class Webhook(NotPicklable):
       missing. One webhook at a time uses it.
     - ``max_events``: number of events in the spool. If there are more, the oldest ones are dropped.
     - ``max_age``: seconds after which an event that is not delivered is dropped.
-    - ``timeout``: seconds for one request.
+    - ``timeout``: seconds for one request, up to the status of the response.
     - ``connections``: requests at a time. Events of one call are sent one after the other.
     - ``retries``: delays between attempts; ``None``: the default ``RetryPolicy``.
     - ``ssl``: an ``ssl.SSLContext`` with a private CA; ``None``: the default context.

@@ -55,8 +55,11 @@ class PbxClock:
         """True once the estimate rests on an event that was just observed."""
         return bool(self._offsets)
 
-    def observe(self, event: CallEvent, now: int) -> None:
+    def observe(self, event: CallEvent, now: int, *, is_recent: bool = True) -> None:
         """Use a call event that arrived at ``now``, by this machine's clock.
+
+        - ``is_recent``: it has just happened. Otherwise, as for the events that lead to a snapshot,
+          its timestamp is not used, and does not count as new in a later event either.
 
         The first event of a call is not used: the call may have begun long ago.
         """
@@ -67,7 +70,7 @@ class PbxClock:
             at = None if event.synthetic else call.ended
         else:
             self._phases[call.id] = at = call.phase.started
-        if known is not None and at is not None and at != known:
+        if is_recent and known is not None and at is not None and at != known:
             self._offsets.append(at - now)
 
     def offset(self, mirror: Mirror, calls: Iterable[Call], now: int) -> int:

@@ -41,6 +41,10 @@ class Feed(Protocol):
         """See ``Client``."""
 
     @property
+    def is_settled(self) -> bool:
+        """See ``Client``."""
+
+    @property
     def calls(self) -> Mapping[str, Call]:
         """See ``Client``."""
 

@@ -134,6 +134,14 @@ class LiveFeed(NotPicklable):
         return self._core.session.resync_pending
 
     @property
+    def is_settled(self) -> bool:
+        """False while the changes and call events that lead to a new snapshot are delivered.
+
+        They may have happened long ago, and ``mirror`` and ``calls`` show the new state already.
+        """
+        return self._core.session.is_settled
+
+    @property
     def calls(self) -> Mapping[str, Call]:
         """Calls in progress, by id: read-only, live, and as current as the mirror.
 

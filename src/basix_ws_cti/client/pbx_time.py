@@ -49,8 +49,7 @@ class PbxTime:
     def observe(self, event: CallEvent, *, is_recent: bool = True) -> None:
         """Use a call event; ``is_recent``: it has just happened."""
         now = self._machine_time()
-        if is_recent:
-            self._estimate.observe(event, now)
+        self._estimate.observe(event, now, is_recent=is_recent)
         self._note(event.call, now)
 
     def synchronise(self, calls: Iterable[Call]) -> None:

@@ -101,6 +101,11 @@ class Replay(Iterator[tuple[datetime, Notification]]):
         return self._session.is_synced
 
     @property
+    def is_settled(self) -> bool:
+        """False while the notifications that lead to a new snapshot are yielded."""
+        return self._session.is_settled
+
+    @property
     def was_synced(self) -> bool:
         """True once a snapshot has been complete."""
         return self._session.was_synced

@@ -44,6 +44,10 @@ class LiveSource(Generic[F]):
     def state(self) -> ClientState:
         return self.client.state
 
+    @property
+    def is_settled(self) -> bool:
+        return self.client.is_settled
+
     def now(self) -> datetime:
         return datetime.now(UTC) if self._clock is None else self._clock()
 

@@ -76,6 +76,10 @@ class RecordedSource:
     def state(self) -> ClientState:
         return self._replay.state
 
+    @property
+    def is_settled(self) -> bool:
+        return self._replay.is_settled
+
     def now(self) -> datetime:
         at = self._at
         if self._waits_for is not None:

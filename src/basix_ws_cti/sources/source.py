@@ -40,6 +40,10 @@ class Source(Protocol):
     def state(self) -> ClientState:
         """Connection state of the feed."""
 
+    @property
+    def is_settled(self) -> bool:
+        """False while the items that lead to a new snapshot are delivered."""
+
     def now(self) -> datetime:
         """Return the current time of the feed, which in a recording is the recording's time."""
 

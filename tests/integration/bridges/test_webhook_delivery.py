@@ -169,6 +169,30 @@ async def test_event_of_a_call_waits_for_the_previous_one_and_other_calls_do_not
     assert last == "call.ended"
 
 
+async def test_event_waits_for_the_previous_one_that_was_dropped_while_it_was_sent(spool):
+    """The answer to the first event of call a arrives after everything else is delivered."""
+    release = asyncio.Event()
+
+    async def answer(request, _writer):
+        if request.call == "a":
+            await release.wait()
+        return 204
+
+    async with (
+        WebhookReceiver(answer) as receiver,
+        sending(receiver.url, spool, started("a"), max_events=2) as (webhook, source),
+    ):
+        await eventually(lambda: receiver.of_call("a"))
+        source.put(ended("a"))
+        source.put(started("b"))
+        await eventually(lambda: webhook.health.delivered == 2)
+        assert {one.type for one in receiver.requests[1:]} == {"call.started", "feed.gap"}
+        assert [one.type for one in receiver.of_call("a")] == ["call.started"]
+        release.set()
+        await eventually(lambda: webhook.health.delivered == 4)
+    assert [one.type for one in receiver.of_call("a")] == ["call.started", "call.ended"]
+
+
 async def test_refused_event_is_a_dead_letter_and_the_call_goes_on(spool):
     async with (
         WebhookReceiver(lambda one: 400 if one.type == "call.started" else 204) as receiver,
@@ -260,7 +284,10 @@ async def test_one_byte_per_second_ends_at_the_deadline_and_delays_no_other_call
         assert webhook.health.waiting == 1
 
 
-async def test_body_that_trickles_does_not_undo_the_delivery(spool):
+@pytest.mark.parametrize("seconds", [1.9, 30])
+async def test_body_that_trickles_does_not_undo_the_delivery(spool, seconds):
+    """The body may take longer than ``timeout``, which is for the status."""
+
     async def answer(request, writer):
         head = response(200, b"x" * 500)
         writer.write(head[:-500])
@@ -269,9 +296,9 @@ async def test_body_that_trickles_does_not_undo_the_delivery(spool):
 
     async with (
         WebhookReceiver(answer) as receiver,
-        sending(receiver.url, spool, started("a"), timeout=30) as (webhook, _),
+        sending(receiver.url, spool, started("a"), timeout=seconds) as (webhook, _),
     ):
-        await eventually(lambda: webhook.health.delivered == 1)
+        await eventually(lambda: webhook.health.delivered or len(receiver.requests) > 1)
     assert len(receiver.requests) == 1
 
 

@@ -17,7 +17,7 @@ from basix_ws_cti import Disconnected, Mirror
 from basix_ws_cti.bridges.exposition import Exposition
 from basix_ws_cti.bridges.live_figures import MAX_NAME, LiveFigures
 from basix_ws_cti.bridges.metric_families import SERIES_OF_FEED, SERIES_PER_QUEUE
-from basix_ws_cti.calls import CallEnded, CallStarted
+from basix_ws_cti.calls import CallEnded, CallStarted, CallUpdated
 from basix_ws_cti.exceptions import ConnectionLost
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
@@ -221,6 +221,23 @@ def test_waits_and_talks_of_a_queue():
     assert found["basix_call_talk_seconds_sum",] == 88 + 70
     assert found["basix_calls_ended_total", "inbound", "answered"] == 2
     assert found["basix_calls", "queued"] == 1
+
+
+def test_wait_that_began_in_a_gap_leaves_the_clock_of_the_pbx():
+    """The call entered the queue four minutes ago; its event follows from the snapshot."""
+    feed = ObservedFeed(large_mirror(users=2, queues=1))
+    exposition = make_exposition(feed)
+    start = NOW - 300_000_000
+    exposition.figures.apply(CallStarted(call(f"{start} ivr", id="a")))
+    waits = call(f"{start} ivr, {NOW - 240_000_000} queued g900000", id="a")
+    feed.is_settled = False
+    exposition.figures.apply(CallUpdated(waits))
+    feed.is_settled = True
+    exposition.figures.apply(CallUpdated(waits))  # of something else than its phase
+    found = values(exposition.render())
+    queue = next(key[1:] for key in found if key[0] == "basix_queue_waiting_calls")
+    assert found["basix_queue_longest_wait_seconds", *queue] == 240
+    assert found["basix_pbx_clock_offset_seconds",] == 0
 
 
 def test_present_state_is_left_out_while_the_feed_is_not_in_sync():

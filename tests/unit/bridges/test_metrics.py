@@ -8,11 +8,17 @@ import pytest
 from prometheus_client import make_asgi_app, make_wsgi_app
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.testclient import TestClient
+from support.offline_feed import make_feed
+from support.virtual_clock import on_virtual_clock
 from support.waiting import eventually
 
-from basix_ws_cti import Backoff, Client, UsageError
+from basix_ws_cti import Backoff, Channel, Client, InfoEvent, UsageError
 from basix_ws_cti.bridges import Metrics
+from basix_ws_cti.bridges.metrics import SourceMetrics
+from basix_ws_cti.client.subscriptions import QUEUE_SIZE
+from basix_ws_cti.exceptions import ConnectionLost
 from basix_ws_cti.simulator import Simulator
+from basix_ws_cti.sources.live import LiveSource
 
 
 async def scrape(metrics):
@@ -85,6 +91,28 @@ def body_of(app):
         return TestClient(app).get("/").text
     except TypeError:
         return b"".join(app({"REQUEST_METHOD": "GET", "PATH_INFO": "/"}, lambda *_: None)).decode()
+
+
+@pytest.mark.slow
+@on_virtual_clock
+async def test_burst_of_calls_is_counted_completely():
+    """A queue of events would overflow."""
+    feed, runner = make_feed()
+    error = ConnectionLost("no pong")
+    async with feed:
+        await feed.synced()
+        metrics = SourceMetrics(LiveSource(feed))
+        following = asyncio.create_task(metrics.follow())
+        await asyncio.sleep(0)  # it begins to follow
+        for number in range(QUEUE_SIZE):
+            for kind in ("added", "removed"):
+                leg = Channel(uuid=str(number), direction="inbound", offer_timestamp=1)
+                runner.receive(InfoEvent("channel", leg, kind))
+        runner.stop(error)
+        with pytest.raises(ConnectionLost) as caught:
+            await following
+    assert caught.value is error
+    assert sum(metrics.exposition.figures.snapshot().ended_calls.values()) == QUEUE_SIZE
 
 
 def test_limit_of_queues_must_be_a_number():

@@ -95,6 +95,18 @@ def test_connections_beyond_the_limit_are_closed_and_silent_ones_cut_off(feed):
         assert ask(server, "/healthy")[0] == 200
 
 
+def test_connection_without_a_thread_takes_no_room_from_later_ones(feed, monkeypatch):
+    def refuse(_):
+        raise RuntimeError("can't start new thread")
+
+    with MetricsServer(Exposition(figures_of(feed)), "127.0.0.1", 0, max_connections=1) as server:
+        with monkeypatch.context() as patch:
+            patch.setattr("threading.Thread.start", refuse)
+            with pytest.raises(OSError):
+                ask(server, "/healthy")
+        assert ask(server, "/healthy")[0] == 200
+
+
 def test_address_in_use_is_an_error(server, feed):
     port = urlsplit(server.url).port
     with pytest.raises(OSError, match="in use"):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+import subprocess
+import sys
 
 import pytest
 from attrs import evolve
@@ -69,9 +71,17 @@ def test_only_the_first_event_of_a_topic_is_due(make):
 def test_events_that_are_left_out_make_room_for_later_ones(make):
     spool = make()
     spool.add([event(name, name) for name in "abcd"])
-    (first, second) = spool.next_due(2)
-    assert [one.id for one in spool.next_due(2, {first.seq})] == ["b", "c"]
-    assert [one.id for one in spool.next_due(1, {second.seq})] == ["a"]
+    assert [one.id for one in spool.next_due(2, {"a"})] == ["b", "c"]
+    assert [one.id for one in spool.next_due(1, {"b"})] == ["a"]
+
+
+def test_next_event_of_a_topic_that_is_left_out_is_left_out_too(make):
+    """The first one is being sent while it is dropped."""
+    spool = make(max_events=3)
+    spool.add([event("a1"), event("a2"), event("a3")])
+    spool.add([event("b1", "b")])
+    assert heads(spool) == ["a2", "b1"]
+    assert [one.id for one in spool.next_due(2, {"a"})] == ["b1"]
 
 
 def test_failed_attempt_is_counted_and_postponed(make, clock):
@@ -199,6 +209,48 @@ def test_file_is_for_its_owner_only(make, tmp_path):
     make()
     mode = (tmp_path / "hook.db").stat().st_mode
     assert stat.S_IMODE(mode) & 0o077 == 0
+
+
+@pytest.mark.slow
+def test_dead_letters_of_the_same_process_leave_the_lock_of_a_transaction(make, tmp_path):
+    """Other processes cannot write into the transaction."""
+    path = tmp_path / "hook.db"
+    spool = make()
+    spool.add([event("a1")])
+    assert write_in_another_process(path) == "database is locked"
+    with pytest.raises(SpoolError, match="database is locked"):
+        DeadLetters(path).list()
+    assert write_in_another_process(path) == "database is locked"
+    spool.commit()
+    assert write_in_another_process(path) == "written"
+
+
+def write_in_another_process(path):
+    """Write to a database from another process; return the error, or ``written``."""
+    done = subprocess.run(
+        [sys.executable, "-c", WRITE, str(path)], check=True, capture_output=True, text=True
+    )
+    return done.stdout.strip()
+
+
+WRITE = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], timeout=0, isolation_level=None)
+try:
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute("INSERT INTO facts VALUES ('other', 1)")
+    connection.execute("COMMIT")
+    print("written")
+except sqlite3.Error as error:
+    print(error)
+"""
+
+
+def test_file_behind_a_symbolic_link_is_for_its_owner_only(tmp_path):
+    path, link = tmp_path / "hook.db", tmp_path / "link.db"
+    link.symlink_to(path)
+    Spool(link, max_events=9, max_age=9).close()
+    assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0
 
 
 # -- the file ----------------------------------------------------------------------------

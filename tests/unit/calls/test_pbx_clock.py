@@ -6,7 +6,7 @@ import attrs
 import pytest
 
 from basix_ws_cti import Channel, InitialInfo, Mirror
-from basix_ws_cti.calls import CallAnswered, CallEnded, CallStarted, Party
+from basix_ws_cti.calls import CallAnswered, CallEnded, CallStarted, CallUpdated, Party
 from basix_ws_cti.calls.model import Call, Phase
 from basix_ws_cti.calls.pbx_clock import MAX_QUIET, PbxClock
 from basix_ws_cti.states import Ringing
@@ -91,6 +91,16 @@ def test_end_that_the_feed_did_not_show_is_not_observed():
     clock.observe(CallStarted(call(NOW - HOUR)), NOW)
     clock.observe(CallEnded(call(NOW - HOUR, ended=NOW - HOUR // 2), synthetic=True), NOW)
     assert clock.offset(Mirror(), (), NOW) == 0
+
+
+def test_timestamp_of_an_old_event_is_never_observed():
+    """It is not new in the next event of the call either."""
+    clock = PbxClock()
+    clock.observe(CallStarted(call(NOW - 3 * HOUR)), NOW)
+    clock.observe(CallUpdated(call(NOW - 2 * HOUR)), NOW, is_recent=False)
+    clock.observe(CallUpdated(call(NOW - 2 * HOUR)), NOW)
+    assert clock.offset(Mirror(), (), NOW) == 0
+    assert not clock.has_observations
 
 
 def test_end_of_a_call_is_observed():

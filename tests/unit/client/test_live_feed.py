@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from support.offline_feed import make_feed
 from support.virtual_clock import on_virtual_clock
 
 from basix_ws_cti import (
@@ -18,52 +19,25 @@ from basix_ws_cti import (
     WaitTimeout,
 )
 from basix_ws_cti.calls import CallEnded, CallStarted, CallUpdated
-from basix_ws_cti.client.live_feed import FeedCore, LiveFeed
 from basix_ws_cti.elements import Channel, User
 from basix_ws_cti.mirror.changes import Added, Changed, Removed
 
 
-class Runner:
-    """Applies the messages that a test passes to ``receive``."""
-
-    traffic = None
-
-    def __init__(self, core):
-        self._core = core
-        self._deliver = {
-            **core.dispatcher.deliveries(),
-            Syncing: core.state.enter,
-            Synced: core.state.enter,
-        }
-
-    async def run(self):
-        self._process(self._core.session.connected())
-        self.receive(InitialInfo("user", {1: User(id=1)}))
-        self._process(self._core.session.idle(1))
-        await asyncio.Event().wait()
-
-    def receive(self, message):
-        self._process(self._core.session.receive(message, 0))
-
-    def _process(self, notifications):
-        for item in notifications:
-            if item is not None:
-                self._deliver[type(item)](item)
-            self._core.state.wake()
-
-    def stop(self, reason):
-        self._core.state.enter(Stopped(reason))
-        self._core.dispatcher.end(reason)
-
-
-def make_feed():
-    core = FeedCore("feed", "async with feed:")
-    runner = Runner(core)
-    return LiveFeed(core, runner), runner
-
-
 def leg(state, **values):
     return InfoEvent("channel", Channel(uuid="u", direction="inbound", **values), state)
+
+
+@on_virtual_clock
+async def test_feed_is_not_settled_during_the_events_that_lead_to_a_snapshot():
+    feed, runner = make_feed()
+    seen = []
+    feed.on_call(lambda event: seen.append((type(event), feed.is_settled)))
+    async with feed:
+        await feed.synced()
+        runner.receive(InitialInfo("channel", {"u": Channel(uuid="u", direction="inbound")}))
+        runner.receive(leg("removed"))
+        assert feed.is_settled
+    assert seen == [(CallStarted, False), (CallEnded, True)]
 
 
 @on_virtual_clock

@@ -50,6 +50,14 @@ def test_old_event_only_shows_that_the_clock_is_not_before_it():
     assert time.now() == (NOW - 365 * 86400) * SECOND
 
 
+def test_old_event_leaves_no_timestamp_for_later_ones():
+    time = PbxTime(lambda: NOW)
+    time.observe(CallStarted(waiting(NOW - 300)))
+    time.observe(CallUpdated(waiting(NOW - 240)), is_recent=False)
+    time.observe(CallUpdated(waiting(NOW - 240)))
+    assert time.now() == NOW * SECOND
+
+
 def test_timestamp_that_is_no_time_is_ignored():
     time = PbxTime(lambda: NOW)
     time.observe(CallStarted(waiting(NOW * 1000)))

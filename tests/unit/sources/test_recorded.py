@@ -14,6 +14,7 @@ from support.virtual_clock import now, on_virtual_clock
 from support.waiting import eventually
 
 from basix_ws_cti import Client, FieldSpec, Gap, InfoEvent, InitialInfo, Msg, RecordingError
+from basix_ws_cti.calls import CallEnded, CallStarted
 from basix_ws_cti.client.backoff import Backoff
 from basix_ws_cti.recording import (
     Connected,
@@ -159,6 +160,19 @@ async def test_recorded_source_shows_the_feed_of_the_live_client(tmp_path, injec
 
 
 # -- snapshots and gaps ---------------------------------------------------------------
+
+
+async def test_source_is_not_settled_during_the_events_that_lead_to_a_snapshot(tmp_path, recorded):
+    fields = field_spec("channel", "uuid", "direction", "offer_timestamp")
+    leg = ("u", Atom("inbound"), 1_769_850_000_000_000)
+    entries = [
+        *(Connected(0), fields, initial_info("channel"), Lost(5, "ConnectionLost", None)),
+        *(Connected(6), Frame(6, fields), Frame(6, initial_info("channel", leg))),
+        Frame(9, info_event("channel", leg, "removed")),
+    ]
+    source = recorded(tmp_path / "day.rec", entries)
+    found = [(type(event), source.is_settled) async for _, event in source.call_events()]
+    assert found == [(CallStarted, False), (CallEnded, True)]
 
 
 async def test_loss_and_gap_are_reported_as_notices(tmp_path, recorded):
