@@ -228,11 +228,13 @@ class CallLog:
                 continue
             name = getattr(element, "label", None) or getattr(element, "name", None)
             extension = getattr(element, "main_extension", None)
-            entry = NameEntry.of(kind, element_id, call.started, name, extension)
             known = self._work.names.get((kind, element_id))
+            # A name that changed during a call is newer than the one at the call's start.
+            since = call.started if known is None else max(call.started, known.row["since"] + 1)
+            entry = NameEntry.of(kind, element_id, since, name, extension)
             if entry.row["name"] and (known is None or known.named != entry.named):
                 self._work.names[kind, element_id] = entry
-                self._writer.put((kind, element_id, call.started), entry)
+                self._writer.put((kind, element_id, since), entry)
 
     # -- opening and closing -------------------------------------------------------------
 

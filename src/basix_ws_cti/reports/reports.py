@@ -17,7 +17,7 @@ from basix_ws_cti._internal.arguments import (
     check_seconds,
 )
 from basix_ws_cti.calllog.read_access import ReadAccess
-from basix_ws_cti.calllog.schema import CALLS, GAPS, NAMES
+from basix_ws_cti.calllog.schema import CALLS, NAMES
 from basix_ws_cti.calls import Band, Thresholds
 from basix_ws_cti.exceptions import UsageError
 
@@ -26,6 +26,7 @@ from .call_list import call_rows
 from .callbacks import callback_rows
 from .dialled_numbers import number_rows
 from .heat_map import heat_cells
+from .interruptions import gap_rows
 from .intervals import By, moment
 from .outbound import outbound_rows
 from .queue_report import queue_rows
@@ -233,24 +234,12 @@ class Reports:
     def gaps(self, selection: Selection) -> tuple[GapRow, ...]:
         """Return the gaps in the feed that overlap the period, oldest first.
 
-        A report that covers a gap may lack calls.
+        Gaps that overlap each other, which several loggers noted, are one row with the reason of
+        the first. A report that covers a gap may lack calls.
         """
         _check(selection, "gaps")
-        period = selection.period
-        query = (
-            select(GAPS)
-            .where(GAPS.c.started < period.end_us, GAPS.c.ended > period.start_us)
-            .order_by(GAPS.c.started, GAPS.c.ended)
-        )
         with self._access.transaction() as connection:
-            return tuple(
-                GapRow(
-                    start=moment(row.started, period.timezone),
-                    end=moment(row.ended, period.timezone),
-                    reason=row.reason,
-                )
-                for row in connection.execute(query)
-            )
+            return tuple(gap_rows(connection, selection.period))
 
     def first_and_last_start(self) -> tuple[datetime, datetime] | None:
         """Return the start of the first and of the last call, in UTC; ``None``: no calls."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Protocol, TypeVar
 
 from .intervals import By
@@ -41,7 +41,9 @@ def is_selected(row: InInterval, by: By | None, selection: Selection) -> bool:
         return False
     if by == "day" or selection.hours is None:
         return True
-    first, last = row.start.time(), (row.end - timedelta.resolution).time()
+    # In UTC, because the subtraction would ignore a clock change that ends the interval.
+    last_moment = row.end.astimezone(UTC) - timedelta.resolution
+    first, last = row.start.time(), last_moment.astimezone(row.end.tzinfo).time()
     return (
         _is_within(first, selection.hours)
         or _is_within(last, selection.hours)

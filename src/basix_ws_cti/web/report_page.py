@@ -28,6 +28,9 @@ _HEADERS = {**HEADERS, **NO_STORE, "Content-Security-Policy": REPORT_POLICY}
 _LIFETIME = 60.0  # seconds for which a page is kept
 _MAX_PAGES = 8
 
+# Longest period of a page, ten years in microseconds: a page cannot be cancelled, and others wait.
+_LONGEST_PERIOD = 10 * 366 * 86_400_000_000
+
 
 @define(eq=False)
 class ReportPage:
@@ -49,8 +52,8 @@ class ReportPage:
     async def show(self, request: Request) -> Response:
         """Return the report of the period ``from`` and ``to`` in the address; default: today.
 
-        Raises ``RefusedRequestError`` for a period that does not exist, and if the log cannot be
-        read.
+        Raises ``RefusedRequestError`` for a period that does not exist or is longer than ten years,
+        and if the log cannot be read.
         """
         query = request.query_params
         key = query.get("from", "today"), query.get("to"), language_of(request)
@@ -81,5 +84,8 @@ class ReportPage:
         from basix_ws_cti.reports.page import render_page
 
         now = self.clock()
-        selection = Selection(period=Period.parse(start, end, self.zone, now))
-        return render_page(Reports(self.database), selection, created=now.astimezone(self.zone))
+        period = Period.parse(start, end, self.zone, now)
+        if period.end_us - period.start_us > _LONGEST_PERIOD:
+            raise UsageError("the period is longer than ten years: choose a shorter one")
+        created = now.astimezone(self.zone)
+        return render_page(Reports(self.database), Selection(period=period), created=created)

@@ -128,6 +128,10 @@ async def test_the_report_page_is_for_readers_of_everything(tmp_path):
         assert '<html lang="ja"' in page.body.decode()
         assert (await ask(app, "/state", headers=cookie)).json["report"] is True
         assert (await ask(app, "/report?from=nonsense", headers=cookie)).status == 400
+        assert (await ask(app, "/report?from=2017-01&to=2026-12", headers=cookie)).status == 200
+        long = await ask(app, "/report?from=2017-01&to=2027-01", headers=cookie)
+        assert long.status == 400
+        assert "the period is longer than ten years" in long.body.decode()
         limited = {"cookie": f"basix_wallboard={team}"}
         assert (await ask(app, "/report", headers=limited)).status == 403
         assert (await ask(app, "/state", headers=limited)).json["report"] is False

@@ -459,9 +459,13 @@ class Feed:
 
     def __init__(self, *events):
         self.mirror = Mirror()
-        self.mirror.apply(InitialInfo("user", {7: User(id=7, label="Suzuki")}))
+        self.name_user("Suzuki")
         self.read = 0
         self._events = events
+
+    def name_user(self, name):
+        """Set the name of the agent."""
+        self.mirror.apply(InitialInfo("user", {7: User(id=7, label=name)}))
 
     def now(self):
         return START + timedelta(minutes=self.read)
@@ -487,6 +491,19 @@ async def test_calls_and_names_of_a_source_are_recorded(database):
             CallRecord.of(stranger),
         }
     assert reader.names_at(datetime.now(UTC)) == {("user", 7): "Suzuki"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("earlier_us", [0, 300_000_000])
+async def test_name_that_changes_during_a_call_replaces_the_former_one(database, earlier_us):
+    """It is noted at the end of that call, or of one that started earlier."""
+    later = Feed(CallEnded(attrs.evolve(TALK, started=TALK.started - earlier_us)))
+    later.name_user("Sato")
+    async with CallLog(database) as log:
+        await log.record(Feed(CallStarted(TALK)))
+        await log.record(later)
+    reader = CallLogReader(database)
+    assert reader.names_at(datetime.now(UTC)) == {("user", 7): "Sato"}
 
 
 async def test_lost_events_are_logged_as_a_gap(database):

@@ -11,6 +11,7 @@ from support.report_periods import AUTUMN, at, week
 from support.report_rows import fill
 
 from basix_ws_cti import Band, Thresholds
+from basix_ws_cti.board.durations import to_microseconds
 from basix_ws_cti.exceptions import CallLogError, UsageError
 from basix_ws_cti.reports import GapRow, NameRow, Reports
 
@@ -127,6 +128,25 @@ def test_gaps_are_those_that_overlap_the_period(database):
     assert first.end.isoformat() == "2026-10-22T00:00:00.000001+02:00"
     assert isinstance(second, GapRow)
     assert second.reason == "unknown"
+
+
+@pytest.mark.slow
+def test_gaps_that_overlap_each_other_are_one(database):
+    """Loggers that run side by side note the same outage."""
+    start = AUTUMN.start_us
+    gaps = [(1, 9, "b"), (2, 5, "a"), (8, 12, "a"), (12, 20, "c"), (30, 31, "a")]
+    fill(
+        database,
+        gaps=[
+            {"started": start + one, "ended": start + other, "reason": reason}
+            for one, other, reason in gaps
+        ],
+    )
+    found = [
+        (to_microseconds(gap.start) - start, to_microseconds(gap.end) - start, gap.reason)
+        for gap in Reports(database).gaps(week())
+    ]
+    assert found == [(1, 12, "b"), (12, 20, "c"), (30, 31, "a")]
 
 
 def test_names_have_the_time_from_which_they_were_known(database):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, time
+from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -50,3 +50,18 @@ def test_hour_that_clocks_show_twice_is_shown_twice():
     day = Period(datetime(2026, 10, 25, tzinfo=berlin), datetime(2026, 10, 26, tzinfo=berlin))
     starts = shown("hour", period=day, hours=(time(2), time(3)))
     assert [f"{start:%H:%M%z}" for start in starts] == ["02:00+0200", "02:00+0100"]
+
+
+@pytest.mark.parametrize(
+    ("date", "hours", "shown_hours"),
+    [
+        # 01:00 to 02:00 comes twice.
+        ((2026, 11, 1), (time(1, 30), time(2, 30)), ["01:00-0400", "01:00-0500", "02:00-0500"]),
+        # After 01:59 comes 03:00.
+        ((2026, 3, 8), (time(2, 30), time(3, 30)), ["03:00-0400"]),
+    ],
+)
+def test_interval_that_ends_with_a_clock_change_has_the_times_before_it(date, hours, shown_hours):
+    start = datetime(*date, tzinfo=ZoneInfo("America/New_York"))
+    starts = shown("hour", period=Period(start, start + timedelta(days=1)), hours=hours)
+    assert [f"{start:%H:%M%z}" for start in starts] == shown_hours

@@ -8,6 +8,7 @@ from datetime import datetime
 from attrs import frozen
 
 from basix_ws_cti.calls import QueueFigures, Thresholds
+from basix_ws_cti.exceptions import UsageError
 from basix_ws_cti.reports.intervals import By, split
 from basix_ws_cti.reports.reports import Reports
 from basix_ws_cti.reports.rows import AgentRow, GapRow, HeatCell, QueueRow, VolumeRow
@@ -76,10 +77,18 @@ class PageRows:
 def read_rows(
     reports: Reports, selection: Selection, *, by: By | None, created: datetime
 ) -> PageRows:
-    """Return the rows of a page from the reports; the parameters are those of ``render_page``."""
+    """Return the rows of a page from the reports; the parameters are those of ``render_page``.
+
+    Raises ``UsageError`` for a period of more than 366 months.
+    """
     wanted = by or _default_interval(selection)
     used = wanted
-    while len(split(selection.period, used)) > MAX_INTERVALS and used in _LONGER:
+    while len(split(selection.period, used)) > MAX_INTERVALS:
+        if used not in _LONGER:
+            raise UsageError(
+                f"the period has more than {MAX_INTERVALS} months, the most that a page shows: "
+                "choose a shorter period"
+            )
         used = _LONGER[used]
     total, *queues = reports.queues(selection)
     return PageRows(

@@ -278,6 +278,15 @@ def test_too_many_intervals_become_longer_ones(log):
     )
 
 
+@pytest.mark.parametrize("by", [None, "day"])
+def test_period_of_more_months_than_a_page_shows_is_refused(log, by):
+    longest = period((1996, 6, 1), (2026, 12, 1), TOKYO)
+    table = Page(page_of(log, Selection(period=longest), by=by)).tables["Queue calls by result"]
+    assert [row[0] for row in table[1:-1:365]] == ["Jun 1996", "Nov 2026"]
+    with pytest.raises(UsageError, match="the period has more than 366 months"):
+        page_of(log, Selection(period=period((1996, 5, 1), (2026, 12, 1), TOKYO)), by=by)
+
+
 def test_repeated_hour_has_its_offset(tmp_path):
     span = period((2026, 10, 25), (2026, 10, 26))
     waits = [queue_wait(str(n), span.start_us // SECOND + n * HOUR) for n in range(25)]
