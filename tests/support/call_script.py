@@ -186,6 +186,9 @@ class Switchboard:
             return
         seconds, leg, words = line.split(maxsplit=2)
         self.now = START + round(float(seconds) * SECOND)
+        self._play(leg, words)
+
+    def _play(self, leg, words):
         for pattern, method in PHRASES:
             match = pattern.fullmatch(words)
             if match:
@@ -370,6 +373,16 @@ class Switchboard:
             if name == "tags":
                 self.legs[leg][name] = value.split(",")
         self._update(leg, "STATE_CHANGE")
+
+    @phrase(r"(.+), still naming (\S+)")
+    def keep_other(self, leg, words, other):
+        """As another phrase, but the leg's channel goes on naming the leg at its other end."""
+        start = len(self.events)
+        self._play(leg, words)
+        named = {"other_uuid": other, "other_info": self._summary(other)}
+        self.legs[leg] |= named
+        for event in self.events[start:]:
+            event.values.update(copy.deepcopy(named))
 
     @phrase(r"is shown again")
     def repeat(self, leg):

@@ -35,27 +35,35 @@ _Row = TypeVar("_Row", QueueWait, Participation)
 
 @frozen
 class CallRows:
-    """Rows of one call that count in figures."""
+    """Rows of one call that count in figures, each after its key."""
 
-    waits: tuple[QueueWait, ...] = ()
-    participations: tuple[Participation, ...] = ()
+    waits: tuple[tuple[Key, QueueWait], ...] = ()
+    participations: tuple[tuple[Key, Participation], ...] = ()
     lasts: bool = False
     """True if the call goes on."""
 
     @classmethod
-    def of(cls, call: Call) -> CallRows:
-        """Return the rows of a call."""
+    def of(
+        cls,
+        waits: Iterable[QueueWait],
+        participations: Iterable[Participation],
+        *,
+        lasts: bool = False,
+    ) -> CallRows:
+        """Return those of the rows of a call that count."""
         return cls(
-            tuple(filter(counts_in_queue, QueueWait.of(call))),
-            tuple(filter(counts_for_agent, rows_of_agents(call))),
-            call.ended is None,
+            tuple(_with_keys(filter(counts_in_queue, waits))),
+            tuple(
+                (_participation_key(row), row) for row in participations if counts_for_agent(row)
+            ),
+            lasts,
         )
 
     def with_unknown_end(self) -> CallRows:
         """Return the rows as they are if nobody will ever report how the call ended."""
         return CallRows(
-            tuple(_with_unknown_end(wait) for wait in self.waits),
-            tuple(_with_unknown_end(row) for row in self.participations),
+            tuple((key, _with_unknown_end(wait)) for key, wait in self.waits),
+            tuple((key, _with_unknown_end(row)) for key, row in self.participations),
         )
 
 
@@ -118,9 +126,9 @@ class CountedRows:
 
     def replace(self, call: Call) -> None:
         """Take the rows of a call in place of those that it had before."""
-        rows = CallRows.of(call)
+        rows = CallRows.of(QueueWait.of(call), rows_of_agents(call), lasts=call.ended is None)
         self._replace(call.id, rows)
-        if call.ended is None:
+        if rows.lasts:
             self._open[call.id] = rows
 
     def restore(
@@ -131,11 +139,7 @@ class CountedRows:
     ) -> None:
         """Take the rows of a call that has ended, unless it is known as one that goes on."""
         if call_id not in self._open:
-            rows = CallRows(
-                tuple(filter(counts_in_queue, waits)),
-                tuple(filter(counts_for_agent, participations)),
-            )
-            self._replace(call_id, rows)
+            self._replace(call_id, CallRows.of(waits, participations))
 
     def lose(self, active: Collection[str]) -> None:
         """Note that of all calls only ``active`` ones go on; the ends of the others were lost."""
@@ -162,16 +166,16 @@ class CountedRows:
         )
         for old_wait, _ in waits:
             if old_wait is not None:
-                self._discard_wait(old_wait)
+                self._discard_wait(*old_wait)
         for old_row, _ in participations:
             if old_row is not None:
-                self._discard_participation(old_row)
+                self._discard_participation(*old_row)
         for _, wait in waits:
             if wait is not None:
-                self._put_wait(wait, lasts=rows.lasts)
+                self._put_wait(*wait, lasts=rows.lasts)
         for _, row in participations:
             if row is not None:
-                self._put_participation(row, lasts=rows.lasts)
+                self._put_participation(*row, lasts=rows.lasts)
 
     def _time_of(self, row: QueueWait | Participation, *, lasts: bool) -> int | None:
         """Return the time until which a row is in the window; ``None``: it does not count.
@@ -185,8 +189,8 @@ class CountedRows:
             return row.left if start_or_end is None else max(start_or_end, row.left)
         return LASTS if lasts else start_or_end
 
-    def _put_wait(self, wait: QueueWait, *, lasts: bool) -> None:
-        key, time = _wait_key(wait), self._time_of(wait, lasts=lasts)
+    def _put_wait(self, key: Key, wait: QueueWait, *, lasts: bool) -> None:
+        time = self._time_of(wait, lasts=lasts)
         if wait.result is None:
             self.waiting.setdefault(wait.group_id, {})[key] = wait.entered
         if time is not None:
@@ -196,8 +200,7 @@ class CountedRows:
                     window = self._queues[group_id] = self._new_queue(group_id)
                 window.put(key, time, wait)
 
-    def _discard_wait(self, wait: QueueWait) -> None:
-        key = _wait_key(wait)
+    def _discard_wait(self, key: Key, wait: QueueWait) -> None:
         waiting = self.waiting.get(wait.group_id)
         if waiting is not None:
             waiting.pop(key, None)
@@ -207,18 +210,16 @@ class CountedRows:
             if group_id in self._queues:
                 self._queues[group_id].discard(key)
 
-    def _put_participation(self, row: Participation, *, lasts: bool) -> None:
+    def _put_participation(self, key: Key, row: Participation, *, lasts: bool) -> None:
         time = self._time_of(row, lasts=lasts)
         if time is None:
             return
-        key = _participation_key(row)
         if row.user_id is not None:
             self._agents[row.user_id].put(key, time, row)
         if row.group_id is not None and _is_served(row):
             self._served[row.group_id].put(key, time, row)
 
-    def _discard_participation(self, row: Participation) -> None:
-        key = _participation_key(row)
+    def _discard_participation(self, key: Key, row: Participation) -> None:
         if row.user_id is not None and row.user_id in self._agents:
             self._agents[row.user_id].discard(key)
         if row.group_id is not None and row.group_id in self._served and _is_served(row):
@@ -232,8 +233,8 @@ class CountedRows:
 
 
 def _differences(
-    before: tuple[_Row, ...], rows: tuple[_Row, ...], *, has_ended: bool
-) -> list[tuple[_Row | None, _Row | None]]:
+    before: tuple[tuple[Key, _Row], ...], rows: tuple[tuple[Key, _Row], ...], *, has_ended: bool
+) -> list[tuple[tuple[Key, _Row] | None, tuple[Key, _Row] | None]]:
     """Return the old and the new row of each place at which two tuples of rows differ.
 
     ``has_ended``: the call has ended, or goes on after all. Then the time of a row without an end
@@ -244,7 +245,7 @@ def _differences(
     return [
         (old, row)
         for old, row in zip_longest(before, rows)
-        if old != row or (has_ended and row is not None and row.left is None)
+        if old != row or (has_ended and row is not None and row[1].left is None)
     ]
 
 
@@ -267,8 +268,19 @@ def _is_served(row: Participation) -> bool:
     return row.result == "answered" and is_offer_of_queue(row)
 
 
-def _wait_key(wait: QueueWait) -> Key:
-    return wait.call_id, wait.group_id, wait.entered
+def _with_keys(waits: Iterable[QueueWait]) -> list[tuple[Key, QueueWait]]:
+    """Return all waits of a call with their keys.
+
+    A call may enter a queue twice at the same microsecond, after a clock of the PBX was set back.
+    Such waits are numbered.
+    """
+    pairs: list[tuple[Key, QueueWait]] = []
+    seen: dict[Key, int] = {}
+    for wait in waits:
+        entry = wait.call_id, wait.group_id, wait.entered
+        number = seen[entry] = seen.get(entry, -1) + 1
+        pairs.append(((*entry, number), wait))
+    return pairs
 
 
 def _participation_key(row: Participation) -> Key:

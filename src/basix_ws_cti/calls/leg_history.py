@@ -201,7 +201,10 @@ class LegHistory:
         holds = [
             _make_interval(max(at, talk.started), talk.ended) for talk in talks if talk.ended > at
         ]
-        self.holds = limited((*self.holds, *holds))
+        self.holds = limited(_joined([*self.holds, *holds]))
+        if self.activity == "hold" and self.holds and self.holds[-1].ended == self.since:
+            self.since = self.holds[-1].started
+            self.holds = self.holds[:-1]
         self.snapshot = None
 
     def hears_music_for(self, uuid: str) -> bool:
@@ -254,6 +257,21 @@ def _with_period(
         return periods
     periods = (*periods, _make_interval(started, ended))
     return periods if len(periods) <= MAX_PERIODS else limited(periods)
+
+
+def _joined(periods: list[Interval]) -> tuple[Interval, ...]:
+    """Return periods that do not overlap in their order; those that touch become one."""
+    joined: list[Interval] = []
+    for period in sorted(periods, key=_start_of):
+        if joined and joined[-1].ended == period.started:
+            joined[-1] = _make_interval(joined[-1].started, period.ended)
+        else:
+            joined.append(period)
+    return tuple(joined)
+
+
+def _start_of(period: Interval) -> int:
+    return period.started
 
 
 def limited(periods: tuple[Interval, ...]) -> tuple[Interval, ...]:

@@ -181,7 +181,8 @@ class CallTracker:
             index.link(leg.uuid, call)
         if before is None:
             self._link_ringing_park(leg, call)
-        if named_call is None and leg.other_uuid is not None:
+        # A leg of the call that a permanent line has left stays there, even if the line names it.
+        if leg.other_uuid is not None and index.find(leg.other_uuid) is None:
             index.link(leg.other_uuid, call)
         if events:  # a call that is parked, or leaves its slot, always has an event
             index.update_parked(call)
@@ -251,6 +252,9 @@ class CallTracker:
     def _new_call(self, leg: ActiveLeg) -> ActiveCall:
         """Create the call of a leg that belongs to no call (rule 4)."""
         first_uuid = (leg.other_uuid if is_b_leg(leg.channel) else None) or leg.uuid
+        if self._index.find(first_uuid) is not None:
+            # A permanent line still names a leg of the call that it has just left.
+            first_uuid = leg.uuid
         call_id = first_uuid
         if self._may_be_used(call_id, leg):
             call_id = leg.uuid
@@ -318,12 +322,16 @@ def _joins(leg: ActiveLeg, call: ActiveCall, named_call: ActiveCall) -> bool:
     - The leg is bridged. If it is bridged to a permanent line of the other call, that line leaves
       its call with its own next event.
     - A phone that rang for the other leg before rings for this one now, or the other way round:
-      a user completed an attended transfer before the answer.
+      a user completed an attended transfer before the answer. A permanent line that calls somebody
+      may still name a leg of the call that it has left.
     """
     if leg.is_bridged:
         return leg.other_uuid not in named_call.legs.lines
-    is_moved = leg.is_ringing or isinstance(leg.channel.state, Calling)
-    return is_moved and leg.uuid in call.legs.living and leg.other_uuid in named_call.legs.living
+    if not (leg.is_ringing or isinstance(leg.channel.state, Calling)):
+        return False
+    before = call.legs.living.get(leg.uuid)
+    is_moved = before is not None and not before.history.is_line
+    return is_moved and leg.other_uuid in named_call.legs.living
 
 
 def _precedence(call: ActiveCall) -> tuple[int, bool, int, str]:

@@ -358,6 +358,25 @@ def test_talk_of_a_user_who_is_in_a_consult_call_is_found_late(moved):
         assert periods(agent.holds) == ([(20, 50)] if moved else [])
 
 
+@for_each(
+    "state, ended",
+    [
+        (Bridged(ts=50), 80),  # music on hold, until the end
+        (Ivr(ts=50), 50),
+    ],
+)
+def test_holds_that_are_found_late_are_one_hold(state, ended):
+    """The legs for which the user left the talk are shown late, and the later one first."""
+    feed = Feed()
+    feed.talk(at=10)
+    feed.change("agent", state=state, other_uuid=None)
+    feed.dial("second", 1, 40)
+    feed.dial("first", 1, 20)
+    feed.end("agent", 80)
+    assert feed.talks("agent") == [(10, 20)]
+    assert feed.holds("agent") == [(20, ended)]
+
+
 def test_talk_with_a_leg_that_is_not_shown():
     feed = Feed()
     info = OtherInfo(type="user", user_id=7)

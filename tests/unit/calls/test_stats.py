@@ -439,6 +439,20 @@ def test_live_figures_equal_those_of_all_rows_of_the_period(by):
             assert stats.user(7, now) == AgentFigures.of(period[1], user_id=7)
 
 
+def test_waits_that_began_at_the_same_moment_count_each():
+    """A clock was set back while the caller left the queue. The start of the call moves, too."""
+    stats = QueueStats()
+    rest = "queued g1, 20 voicemail u7, 20 queued g1, 20 voicemail u7, 20 queued g1"
+    offered = []
+    for start, end in ((20, None), (15, None), (20, None), (20, 40)):
+        one = make_call("1", f"{start} {rest}", end, by="caller" if end else None)
+        stats.apply([CallUpdated(one) if end is None else CallEnded(one)])
+        figures = stats.group(1, 50 * SECOND)
+        assert figures == QueueFigures.of(QueueWait.of(one), group_id=1, now=50 * SECOND)
+        offered.append((figures.offered, figures.voicemail, figures.waiting))
+    assert offered == [(3, 2, 1), (3, 2, 1), (3, 2, 1), (3, 2, 0)]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(20 if NIGHTLY else 3))
 def test_live_figures_of_a_simulated_day_equal_those_of_all_rows(seed):

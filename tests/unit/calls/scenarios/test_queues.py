@@ -771,6 +771,41 @@ def test_line_that_takes_a_parked_call_takes_the_next_call_too(check):
     )
 
 
+@pytest.mark.parametrize("after", ["service park", "calls C"])
+@pytest.mark.parametrize("later", ["service wait", "calls B"])
+def test_line_that_still_names_the_caller_does_not_take_the_caller_along(after, later, check):
+    """The caller goes on in their own call, which ends as they hang up."""
+    check(
+        f"""
+        0    A1 rings by API to dial media_plug
+        1    A1 answered
+        100  X1 dials 0501
+        100  X1 queued G
+        105  X1 answered
+        105  X1 bridged with A1
+        120  A1 {after}, still naming X1
+        121  X1 parked on 901 by A
+        125  A1 {later}, still naming X1
+        130  X1 hangs up
+        150  A1 hangs up
+        """,
+        """
+        call  purpose  joined  ended  ended_by  handlers  parked
+        A1    monitor  X1      105    -         -         0
+        X1    call     -       130    caller    A         9
+        A1#1  monitor  -       150    caller    -         0
+
+        wait  group  entered  left  result    by
+        X1    G      100      105   answered  A
+
+        party  call  role       talked  left
+        A      X1    offered    15      120
+        X      X1    placed     15      130
+        A      A1#1  monitored  0       150
+        """,
+    )
+
+
 def test_wait_that_ends_by_a_transfer_before_the_answer_is_answered_by_who_talks(check):
     """An agent consults a queue and completes the transfer as a phone there is picked up.
 
