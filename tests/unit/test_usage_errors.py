@@ -6,6 +6,7 @@ import io
 import math
 import ssl
 from datetime import UTC, datetime
+from types import MappingProxyType
 
 import pytest
 from support.cases import for_each
@@ -58,6 +59,7 @@ async def generator(*_):
 POSITIVE = "must be a positive number of seconds"
 OPTIONAL = f"{POSITIVE} (or None), got"
 INTERVAL = "ping_interval must be a number of seconds, 0.001 or more (or None), got"
+HEADER_PAIRS = "additional_headers must be a mapping or (name, value) pairs of str"
 HEADER_NAME = "additional_headers: a name must consist of letters, digits and hyphens"
 HEADER_VALUE = "additional_headers: a value must not contain control characters"
 PLAIN = "must be a plain function (def), got a coroutine function"
@@ -109,6 +111,9 @@ CONNECTIONS = [
             ({"on_frame": 5}, "on_frame must be callable, got int"),
             ({"on_frame": asynchronous}, f"on_frame {PLAIN}"),
             ({"on_frame": lambda: None}, "on_frame must accept 1 positional argument(s): (frame)"),
+            ({"additional_headers": 5}, HEADER_PAIRS),
+            ({"additional_headers": "X-A: 1"}, HEADER_PAIRS),
+            ({"additional_headers": MappingProxyType({"X A": "1"})}, HEADER_NAME),
             ({"additional_headers": {"X A": "1"}}, HEADER_NAME),
             ({"additional_headers": {"": "1"}}, HEADER_NAME),
             ({"additional_headers": {"X-Ä": "1"}}, HEADER_NAME),

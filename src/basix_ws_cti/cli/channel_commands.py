@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from attrs import frozen
+from attrs import define, field, frozen
 
 from basix_ws_cti._internal.translation import _
-from basix_ws_cti.exceptions import BasixError, UsageError, printable
+from basix_ws_cti.exceptions import BasixError, ResyncRequired, UsageError, printable
 
 from .options import FeedSourceOptions
 from .output import write_json
@@ -61,6 +61,27 @@ class NoSuchChannelError(BasixError):
     """No channel matches the argument; nothing was sent."""
 
 
+@define
+class SendingPolicy:
+    """Decides which errors of the connection end a command.
+
+    Before the command is sent, every error is final, except for the first ``ResyncRequired``: a
+    new connection follows at once. After that, the client may reconnect to see the effect.
+    """
+
+    is_sent: bool = False
+    """True from the moment on in which the command is sent."""
+
+    _was_resynced: bool = field(default=False, init=False)
+
+    def classify(self, error: Exception, is_final: bool) -> bool:  # noqa: FBT001 - as the client calls it
+        """Return True if ``error`` ends the command; ``is_final`` is the client's own decision."""
+        if isinstance(error, ResyncRequired) and not self._was_resynced:
+            self._was_resynced = True
+            return is_final
+        return is_final or not self.is_sent
+
+
 def run_channel_command(
     connection: FeedSourceOptions,
     options: CommandOptions,
@@ -74,8 +95,8 @@ def run_channel_command(
     - ``build``: function that returns the command for a channel of a mirror, for ``--dry-run``.
     - ``send``: function that sends the command and returns the text to print.
 
-    The command is sent at most once: a connection error before it is sent is final. After it is
-    sent, the client may reconnect in order to see the effect.
+    The command is sent at most once, and only once no element is missing because of an unreadable
+    frame. ``SendingPolicy`` decides which connection errors are final.
     """
     import asyncio
 
@@ -84,11 +105,8 @@ def run_channel_command(
     from .signals import run_interruptible
 
     async def run() -> None:
-        is_sent = False
+        policy = SendingPolicy()
         failure: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
-
-        def classify(_: Exception, is_final: bool) -> bool:  # noqa: FBT001 - the client's callback
-            return is_final or not is_sent
 
         def on_notice(notice: Notice) -> None:
             """End the command at the first failure of a follower, which would retry for ever."""
@@ -100,14 +118,16 @@ def run_channel_command(
             raise await failure
 
         watch = None if connection.redis is None else on_notice
-        async with open_live_or_followed_source(connection, watch, classify=classify) as source:
+        async with open_live_or_followed_source(
+            connection, watch, classify=policy.classify
+        ) as source:
             async with run_beside(fail()):
-                mirror = await source.synced()
+                mirror = await source.synced_completely()
             channel = find_channel(mirror, name)
             if options.dry_run:
                 write_json(build(channel, mirror).sent)
                 return
-            is_sent = True
+            policy.is_sent = True
             typer.echo(await send(source.client, channel))
 
     run_interruptible(run())

@@ -7,7 +7,7 @@ call events and gaps, ``Dispatcher`` delivers them, ``CommandSender`` sends comm
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import Any, Unpack
@@ -111,9 +111,8 @@ class Client(CommandedFeed):
         check_function("unix_time", unix_time, optional=True)
         check_function("pbx_time", pbx_time, optional=True)
         given["ping_interval"] = None  # the feed loop watches the connection of any connector
-        headers = given.get("additional_headers")
-        if headers is not None and not isinstance(headers, dict):
-            given["additional_headers"] = list(headers)  # an iterator would serve one attempt only
+        if "additional_headers" in given:
+            given["additional_headers"] = _reusable_headers(given["additional_headers"])
         try:
             self._name = repr(connector(server, **given)).removeprefix("<connect ").rstrip(">")
         except TypeError as error:
@@ -237,6 +236,16 @@ class Client(CommandedFeed):
         command = commands.eavesdrop(plug_uuid, target_uuid, subcommand)
         timeout = effect_timeout(confirm=confirm, confirm_timeout=confirm_timeout)
         await self._send(command, timeout)
+
+
+def _reusable_headers(headers: Any) -> Any:
+    """Return headers that each attempt can read: an iterator would serve the first one only.
+
+    Anything that cannot be read is returned as it is: the connector refuses it.
+    """
+    if isinstance(headers, Mapping):
+        return headers if isinstance(headers, dict) else list(headers.items())
+    return list(headers) if isinstance(headers, Iterable) else headers
 
 
 async def _fetch_credentials(credentials: Callable[[str], Awaitable[Any]], target: str) -> object:

@@ -73,6 +73,15 @@ class LiveSource(Generic[F]):
     async def synced(self) -> Mirror:
         return await self.client.synced()
 
+    async def synced_completely(self) -> Mirror:
+        """Wait until the mirror is current and lacks nothing because of an unreadable frame.
+
+        For commands that read the mirror once: ``synced`` also returns if a resync is pending.
+        Raises what ``synced`` raises.
+        """
+        await self.client.wait_for(lambda _: not self.client.resync_pending)
+        return self.client.mirror
+
 
 def notify_of(client: Feed, on_notice: Callable[[Notice], object]) -> None:
     """Call ``on_notice`` with the states, gaps and errors of a client that is not entered yet."""

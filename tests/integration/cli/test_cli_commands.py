@@ -9,20 +9,32 @@ import signal
 import pytest
 from support.cli_runner import run_in_process, start
 from support.example_connections import connection_environment
+from support.garbled_pbx import garbled_pbx
 from support.secret_scanner import SIMULATOR_TOKEN
 from support.waiting import wait_until
 
 from basix_ws_cti import Channel, Mirror, User
-from basix_ws_cti.cli.channel_commands import NoSuchChannelError, describe_channel, find_channel
+from basix_ws_cti.cli.channel_commands import (
+    NoSuchChannelError,
+    SendingPolicy,
+    describe_channel,
+    find_channel,
+)
 from basix_ws_cti.cli.commands.transfer import (
     NoExtensionError,
     NoSuchUserError,
     find_destination,
     find_user,
 )
-from basix_ws_cti.exceptions import UsageError
+from basix_ws_cti.exceptions import (
+    ConnectionLost,
+    DecodeError,
+    LoggedOut,
+    ResyncRequired,
+    UsageError,
+)
 from basix_ws_cti.messages import InitialInfo
-from basix_ws_cti.simulator import Pbx, Simulator, faults
+from basix_ws_cti.simulator import Pbx, Person, Simulator, faults
 from basix_ws_cti.simulator.scenarios import populate
 
 UNANSWERED = "was seen within 0.2 s: its outcome is unknown"
@@ -427,3 +439,45 @@ def test_invalid_arguments_are_usage_errors(pbx, arguments):
     done = command(pbx, *arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "arguments", "sent"),
+    [
+        ("hangup", [], {"cmd": "hangup"}),
+        ("park", [], {"cmd": "park"}),
+        ("transfer", ["1002"], {"cmd": "transfer", "destination": "1002"}),
+    ],
+)
+def test_channel_is_found_after_a_frame_that_could_not_be_read(name, arguments, sent):
+    """The command waits for another snapshot."""
+    model = Pbx()
+    populate(model, 2)
+    caller = model.receive(Person("0312341234"), "0501234567")
+    model.call_user(caller, model.users[10001001])
+    with garbled_pbx(model, connections=1) as env:
+        done = run_in_process(name, caller.uuid, *arguments, "--dry-run", env=env)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout) == {**sent, "uuid": caller.uuid}
+
+
+RESYNC = ResyncRequired(DecodeError(13, "unreadable"))
+
+
+def test_second_resync_before_sending_is_final():
+    """A PBX whose snapshots all contain an unreadable frame does not delay a command for ever."""
+    policy = SendingPolicy()
+    assert not policy.classify(RESYNC, False)
+    assert policy.classify(RESYNC, False)
+
+
+def test_connection_errors_are_final_until_the_command_is_sent():
+    """The client's own decision that an error is final always holds."""
+    policy = SendingPolicy()
+    assert policy.classify(ConnectionLost(1006), False)
+    policy.is_sent = True
+    assert not policy.classify(ConnectionLost(1006), False)
+    assert not policy.classify(RESYNC, False)
+    assert not policy.classify(RESYNC, False)
+    assert policy.classify(LoggedOut(), True)

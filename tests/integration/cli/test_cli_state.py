@@ -15,6 +15,7 @@ from rich.cells import cell_len
 from support.cli_runner import run_in_process, start
 from support.example_connections import connection_environment
 from support.free_ports import free_port
+from support.garbled_pbx import garbled_pbx
 from support.scripted_source import ScriptedSource, capture_lines
 from support.sizes import NIGHTLY
 
@@ -31,7 +32,8 @@ from basix_ws_cti import (
 from basix_ws_cti.cli.commands.state import StateOptions, print_source_state
 from basix_ws_cti.cli.render.json_schema import build_schema
 from basix_ws_cti.elements import Extra
-from basix_ws_cti.simulator import Simulator, faults, frames
+from basix_ws_cti.simulator import Pbx, Simulator, faults, frames
+from basix_ws_cti.simulator.scenarios import populate
 from basix_ws_cti.states import Calling, Park
 
 VALIDATOR = Draft202012Validator(build_schema())
@@ -224,6 +226,32 @@ def test_connection_lost_during_the_snapshot_is_a_connection_error():
         pbx.inject(faults.DropDuringSnapshot(3))
         done = run_in_process("state", env=connection_environment(pbx))
     assert (done.returncode, done.stdout) == (4, "")
+
+
+def model_of_users(count):
+    model = Pbx()
+    populate(model, count)
+    return model
+
+
+@pytest.mark.slow
+def test_state_follows_a_frame_that_could_not_be_read():
+    """The client requests another snapshot; the frame is reported on stderr."""
+    with garbled_pbx(model_of_users(3), connections=1) as env:
+        done = run_in_process("state", "--json", env=env)
+    assert done.returncode == 0
+    assert "byte 13: the frame ends before its term is complete" in done.stderr
+    assert len(json.loads(done.stdout)["elements"]["user"]) == 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [(), ("--wait",)])
+def test_no_state_without_what_could_not_be_read_is_printed(options):
+    """A PBX that sends such a frame on each connection ends the command at ``--timeout``."""
+    with garbled_pbx(model_of_users(3)) as env:
+        done = run_in_process("state", "--json", "--timeout", "1.5", *options, env=env)
+    assert (done.returncode, done.stdout) == (4, "")
+    assert "within 1.5 s" in done.stderr.splitlines()[-1]
 
 
 @pytest.mark.slow

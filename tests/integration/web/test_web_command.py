@@ -23,6 +23,7 @@ from basix_ws_cti.cli.commanded_source import open_commanded_source
 from basix_ws_cti.cli.options import SourceOptions
 from basix_ws_cti.exceptions import UsageError
 from basix_ws_cti.simulator import Simulator
+from basix_ws_cti.web.access_file import AccessFile
 
 pytestmark = pytest.mark.slow
 
@@ -215,6 +216,14 @@ def test_accounts_and_links_are_made_listed_and_removed(tmp_path):
     assert run_in_process("web-access", "list", file).stdout == listed
     run_in_process("web-access", "remove", file, "anna")
     assert run_in_process("web-access", "list", file).stdout == listed.partition("\n")[2]
+
+
+def test_line_ending_is_no_part_of_a_password_on_stdin(tmp_path):
+    file = tmp_path / "wallboard.access"
+    process = start("web-access", "password", file, "anna", encoding=None)
+    _, err = process.communicate(b"correct horse\r\n", TIMEOUT)
+    assert (process.returncode, err) == (0, b"")
+    assert AccessFile.read(file).accounts["anna"].password.matches("correct horse")
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,12 @@ import os
 import time
 import tracemalloc
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
+from support.bare_server import server
 from support.client_schedules import (
     apply_change,
     client_tasks,
@@ -40,6 +43,7 @@ from basix_ws_cti import (
     SystemMsg,
     UsageError,
     WaitTimeout,
+    connect,
 )
 from basix_ws_cti.calls import CallStarted
 from basix_ws_cti.client import client as client_module
@@ -66,6 +70,48 @@ async def test_headers_from_an_iterator_are_sent_with_each_attempt():
     async with Client("fake", connector=connect, additional_headers=iter([("a", "b")])) as client:
         await client.synced(10)
     assert headers == [[("a", "b")]] * 3
+
+
+class RepeatableHeaders(Mapping):
+    """Headers like those of HTTP libraries: ``items`` repeats a name that has several values."""
+
+    def __init__(self, pairs):
+        self.pairs = pairs
+
+    def __getitem__(self, name):
+        return dict(self.pairs)[name]
+
+    def __iter__(self):
+        return iter(dict(self.pairs))
+
+    def __len__(self):
+        return len(dict(self.pairs))
+
+    def items(self):
+        return self.pairs
+
+
+@pytest.mark.parametrize(
+    ("headers", "sent"),
+    [
+        (MappingProxyType({"Cookie": "a=b", "TE": "trailers"}), ["a=b", "trailers"]),
+        (RepeatableHeaders([("Cookie", "a=b"), ("TE", "x"), ("TE", "y")]), ["a=b", "x", "y"]),
+    ],
+    ids=["proxy", "repeatable"],
+)
+async def test_headers_in_any_mapping_are_sent_as_connect_sends_them(headers, sent):
+    seen = []
+
+    def record_request(connection, request):
+        seen.append([value for name in ("Cookie", "TE") for value in request.headers.get_all(name)])
+
+    async with (
+        server(answer=record_request) as url,
+        connect(url, app_name="a", additional_headers=headers),
+        Client(url, app_name="a", additional_headers=headers),
+    ):
+        await eventually(lambda: len(seen) > 1)
+    assert seen[:2] == [sent, sent]
 
 
 @pytest.mark.parametrize("then", ["returns", "raises"])

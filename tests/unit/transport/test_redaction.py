@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import itertools
 import logging
 import pickle
 import re
@@ -225,6 +226,11 @@ def test_redactor_replaces_the_longest_secret_first():
     redactor = Redactor(["zzzz-zzzz", "", "azzzz-zzzza", "zzzz-zzzz"])
     assert redactor("azzzz-zzzza zzzz-zzzz zzza") == "[secret] [secret] zzza"
     assert repr(redactor) == "<Redactor>"
+
+
+def test_secret_that_begins_with_another_one_is_replaced_as_a_whole():
+    for secrets in itertools.permutations(["8-chars!", "8-chars!-and-more", "8-chars!-and"]):
+        assert Redactor(secrets)("8-chars!-and-more 8-chars!") == "[secret] [secret]"
 
 
 @for_each(

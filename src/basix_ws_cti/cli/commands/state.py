@@ -11,12 +11,13 @@ from attrs import field, frozen
 from basix_ws_cti._internal.translation import _
 from basix_ws_cti.cli.feed_names import check_kinds
 from basix_ws_cti.cli.options import AllowUnknownOption, KindOption, SourceOptions
-from basix_ws_cti.exceptions import UsageError
+from basix_ws_cti.exceptions import ResyncRequired, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from basix_ws_cti.cli.render.text_table import TextTable
+    from basix_ws_cti.mirror.mirror import Mirror
     from basix_ws_cti.sources.recorded import RecordedSource
     from basix_ws_cti.sources.source import Source
 
@@ -69,6 +70,10 @@ def print_state(connection: SourceOptions, options: StateOptions) -> None:
 
     options.check()
 
+    def classify(error: Exception, is_final: bool) -> bool:  # noqa: FBT001 - the client's callback
+        # A resync is no failure of the connection. The timeout limits how many there can be.
+        return is_final or not (options.wait or isinstance(error, ResyncRequired))
+
     async def run() -> None:
         if connection.recording is not None:
             async with open_recorded_source(
@@ -79,10 +84,10 @@ def print_state(connection: SourceOptions, options: StateOptions) -> None:
         async with open_live_or_followed_source(
             connection,
             NoticePrinter(),
-            classify=lambda _error, is_final: is_final or not options.wait,
+            classify=classify,
             sync_timeout=options.timeout,
         ) as source:
-            await print_source_state(source, options)
+            await print_source_state(source, options, source.synced_completely)
 
     run_interruptible(run())
 
@@ -99,8 +104,14 @@ async def print_final_state(source: RecordedSource, options: StateOptions) -> No
     source.check()
 
 
-async def print_source_state(source: Source, options: StateOptions) -> None:
+async def print_source_state(
+    source: Source,
+    options: StateOptions,
+    synced: Callable[[], Awaitable[Mirror]] | None = None,
+) -> None:
     """Wait for a source's complete snapshot and print the state.
+
+    ``synced`` waits for the snapshot and returns the mirror; ``None``: ``source.synced``.
 
     Raises ``SyncTimeout``, the error that ended the source, or ``BrokenPipeError`` if the
     reader of stdout is gone.
@@ -116,7 +127,7 @@ async def print_source_state(source: Source, options: StateOptions) -> None:
         timeout = asyncio.timeout(options.timeout)
         try:
             async with timeout:
-                mirror = await source.synced()
+                mirror = await (synced or source.synced)()
         except TimeoutError:
             if not timeout.expired():
                 raise

@@ -120,7 +120,7 @@ def _write(content: AccessFile) -> None:
 
 def _ask_for_password() -> str:
     if not sys.stdin.isatty():
-        return sys.stdin.readline().rstrip("\n")
+        return sys.stdin.readline().rstrip("\r\n")
     with interrupt_blocking_call():
         password = getpass(_("Password: "))
         if getpass(_("Again: ")) != password:
