@@ -42,7 +42,7 @@ from support.normal_forms import (
     ordered,
     value_of,
 )
-from support.other_decoders import OTHERS, UNLISTED
+from support.other_decoders import OTHERS, SIGN_BYTE, UNLISTED
 from support.reference_decoder import Reading, erlang_normal_form
 from support.sizes import NIGHTLY
 
@@ -177,6 +177,16 @@ def test_comparison_finds_wrong_values_and_offsets(frame, in_erlang, read, probl
     assert compare(Reading(TRUE), READ_TRUE) == BOTH_READ
     assert compare(Reading(PID), READ_PID) == FOREIGN
     assert compare(Reading(PID[:-1]), REFUSED) == BOTH_REFUSE
+
+
+def test_keys_that_differ_in_their_sign_are_one_key_to_erlang_py():
+    """Its reading of a map is then no error, whichever of the values it keeps."""
+    keys = [bytes([110, 1, sign, 5]) for sign in (0, 131)]
+    frame = b"\x83t\0\0\0\2" + keys[0] + b"a\1" + keys[1] + b"a\2"
+    read, difference = OTHERS["erlang_py"]
+    assert read(frame) in ({5: 1}, {5: 2})
+    assert difference(read(frame), Reading(frame)) == SIGN_BYTE
+    assert difference({6: 1}, Reading(frame[:5] + b"\1" + keys[0] + b"a\1")) == UNLISTED
 
 
 def compare_others(reading, in_erlang, verdict):

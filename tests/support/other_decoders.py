@@ -93,8 +93,21 @@ def erlang_py_difference(found, reading):
     found = from_erlang_py(found)
     if ordered(found) == ordered(reading.normal):
         return None
+    if has_keys_of_both_signs(reading.normal):  # one key without signs, with either of the values
+        return SIGN_BYTE
     same = ordered(unsigned(found)) == ordered(unsigned(reading.normal))
     return SIGN_BYTE if same else UNLISTED
+
+
+def has_keys_of_both_signs(normal):
+    """Return True if a map has two keys that differ only in the signs of integers."""
+    if not isinstance(normal, list):
+        return False
+    if normal[:1] == ["m"]:
+        keys = [repr(ordered(unsigned(key))) for key, _ in normal[1]]
+        if len({*keys}) < len(keys):
+            return True
+    return any(map(has_keys_of_both_signs, normal))
 
 
 def unsigned(normal):
