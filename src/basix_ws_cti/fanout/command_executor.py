@@ -211,5 +211,6 @@ class CommandExecutor:
 
 def _log_failure(task: asyncio.Task[NoReturn]) -> None:
     """Log the class of the error that ended the execution; its text may be confidential."""
-    if not task.cancelled() and (error := task.exception()) is not None:
+    error = None if task.cancelled() else task.exception()
+    if isinstance(error, Exception):  # a SystemExit, as signal handlers raise it, is no error
         _logger.error("commands of followers are no longer executed: %s", type(error).__name__)

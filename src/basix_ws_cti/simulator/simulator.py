@@ -421,11 +421,15 @@ class Simulator(Control):
         return task
 
     def _task_done(self, task: asyncio.Task[None]) -> None:
-        """Keep the first error of a task, for the end of the block to raise."""
+        """Keep the first error of a task, for the end of the block to raise.
+
+        A ``SystemExit``, as signal handlers raise it, ends the event loop and is no error.
+        """
         self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            self._failure = self._failure or task.exception()
-            _logger.error("simulated PBX stopped: unexpected error", exc_info=task.exception())
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, Exception):
+            self._failure = self._failure or error
+            _logger.error("simulated PBX stopped: unexpected error", exc_info=error)
 
     async def _flood(self, events: int) -> None:
         users: list[User] = []

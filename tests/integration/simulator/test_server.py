@@ -706,6 +706,24 @@ async def test_time_continues_after_advance():
         await eventually(lambda: len(times) > count + 20)
 
 
+def test_exit_of_the_program_is_no_error_of_the_simulator(caplog):
+    """A signal handler raises it in whatever code runs at that moment."""
+
+    def leaving():
+        yield 0.01
+        raise SystemExit(3)
+
+    async def main():
+        async with Simulator(calls=False) as pbx:
+            pbx.play(leaving())
+            async with connect_client(pbx):  # the clock of the PBX starts
+                await asyncio.sleep(TIMEOUT)
+
+    with pytest.raises(SystemExit):
+        asyncio.run(main())
+    assert "simulated PBX stopped" not in caplog.text
+
+
 @pytest.mark.parametrize("threaded", [False, True])
 async def test_error_in_a_scenario_is_logged_and_raised_at_the_end(threaded, caplog):
     """Clients stay connected."""
