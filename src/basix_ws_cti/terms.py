@@ -431,8 +431,8 @@ def read_term(buf: bytes, pos: i64, limits: Limits) -> Any:  # noqa: C901, PLR09
                     pos = begin + u32_after_tag(buf, pos)[0]
                     try:
                         items.append(buf[begin:pos].decode())
-                    except UnicodeDecodeError:
-                        items.append(decode_text(buf[begin:pos]))
+                    except UnicodeDecodeError as error:
+                        items.append(_decode_invalid(error))
                         terms_left -= _LATIN1_COST
                         if terms_left < 0:
                             _refuse_terms(begin, limits)
@@ -479,8 +479,8 @@ def read_term(buf: bytes, pos: i64, limits: Limits) -> Any:  # noqa: C901, PLR09
                     pos = begin + (buf[pos + 1] << 8 | buf[pos + 2])
                     try:
                         items.append(buf[begin:pos].decode())
-                    except UnicodeDecodeError:
-                        items.append(decode_text(buf[begin:pos]))
+                    except UnicodeDecodeError as error:
+                        items.append(_decode_invalid(error))
                         terms_left -= _LATIN1_COST
                         if terms_left < 0:
                             _refuse_terms(begin, limits)
@@ -590,6 +590,10 @@ def read_term(buf: bytes, pos: i64, limits: Limits) -> Any:  # noqa: C901, PLR09
         raise DecodeError(size, "the frame ends before its term is complete") from None
 
 
+# Reason of Python for UTF-8 that ends inside a character.
+_INCOMPLETE: Final = "unexpected end of data"
+
+
 def decode_text(raw: bytes) -> str:
     """Decode UTF-8, or Latin-1 if the bytes are not valid UTF-8.
 
@@ -598,9 +602,18 @@ def decode_text(raw: bytes) -> str:
     """
     try:
         return raw.decode()
-    except UnicodeDecodeError:
-        text = decode_truncated(raw)
-        return raw.decode("latin-1") if text is None else text
+    except UnicodeDecodeError as error:
+        return _decode_invalid(error)
+
+
+def _decode_invalid(error: UnicodeDecodeError) -> str:
+    """Return the text of bytes that are not valid UTF-8: see ``decode_text``."""
+    raw = error.object
+    # Decoding again takes as long as the error did, and is left out where it cannot succeed. The
+    # first two bytes of a surrogate are incomplete as well, with another reason.
+    is_incomplete = error.reason == _INCOMPLETE or raw[error.start] == 0xED
+    text = decode_truncated(raw) if is_incomplete else None
+    return raw.decode("latin-1") if text is None else text
 
 
 def decode_truncated(raw: bytes) -> str | None:

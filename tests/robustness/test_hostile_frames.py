@@ -138,8 +138,8 @@ def test_declared_size_is_refused_before_memory_is_allocated(name):
 @pytest.mark.parametrize("name", FAMILIES if NIGHTLY else ["lists of one", "empty maps"])
 def test_memory_grows_no_faster_than_the_frame(name):
     build = FAMILIES[name]
-    half, _ = hostile_frames.measure_memory(build(hostile_frames.MIB // 16))
-    full, _ = hostile_frames.measure_memory(build(hostile_frames.MIB // 8))
+    half, _ = hostile_frames.measure_memory(build(hostile_frames.MIB // 8))  # the longest charlist
+    full, _ = hostile_frames.measure_memory(build(hostile_frames.MIB // 4))
     # A list grows in steps of an eighth.
     assert full <= 2 * half * 9 / 8 + 256 * 1024
 

@@ -1486,6 +1486,7 @@ TRUNCATED = [
     ("ü😀".encode()[:-2], "ü"),
     ("ü😀".encode()[:-3], "ü"),
     (("a" * 253 + "山").encode()[:255], "a" * 253),
+    ("山".encode() + b"\xed\xa0", "山"),  # the first two bytes of a surrogate
     ("山".encode()[:-1], "å±"),  # nothing is left but the incomplete character
     (b"caf\xe9", "café"),  # a single byte after ASCII is a letter of Latin-1
     (b"\xe9", "é"),
