@@ -119,15 +119,22 @@ async def test_commands_of_a_client_work_with_a_follower(redis_server, pbx):
         assert 0 < redis_server.client.ttl(key) <= 70 + TIMEOUT
 
 
-async def test_call_user_through_the_publisher(redis_server, pbx):
-    """The follower's machine needs no token of the PBX."""
+@contextlib.asynccontextmanager
+async def follower_of_api(server, pbx):
+    """Run a publisher with an HTTP API, and yield a follower that is synced."""
     arguments = {name: pbx.connect_args[name] for name in ("domain", "token")}
     async with (
-        publisher(redis_server, pbx, make_api=lambda: HttpApi(pbx.api_url, **arguments)) as one,
-        Follower(redis_server.url) as follower,
+        publisher(server, pbx, make_api=lambda: HttpApi(pbx.api_url, **arguments)) as one,
+        Follower(server.url) as follower,
     ):
         await leads(one)
         await follower.synced(TIMEOUT)
+        yield follower
+
+
+async def test_call_user_through_the_publisher(redis_server, pbx):
+    """The follower's machine needs no token of the PBX."""
+    async with follower_of_api(redis_server, pbx) as follower:
         call = await follower.call_user(follower.api, "1002", user_extension="1001")
         assert len(call.uuids) >= 1
         await eventually(lambda: call.call is not None)
@@ -140,13 +147,7 @@ async def test_call_user_through_the_publisher(redis_server, pbx):
 
 async def test_call_group_through_the_publisher(redis_server, pbx):
     """All members of the group ring."""
-    arguments = {name: pbx.connect_args[name] for name in ("domain", "token")}
-    async with (
-        publisher(redis_server, pbx, make_api=lambda: HttpApi(pbx.api_url, **arguments)) as one,
-        Follower(redis_server.url) as follower,
-    ):
-        await leads(one)
-        await follower.synced(TIMEOUT)
+    async with follower_of_api(redis_server, pbx) as follower:
         group = next(iter(follower.mirror.groups.values()))
         uuids = await follower.api.call_group("0312341234", group_id=group.id)
         assert len(uuids) == len(follower.mirror.members_of_group(group.id))
