@@ -264,8 +264,11 @@ def _groups_of(wait: QueueWait) -> Iterable[int]:
 
 
 def _is_served(row: Participation) -> bool:
-    """Return True if a row has something to add to the figures of the queue that offered it."""
-    return row.result == "answered" and is_offer_of_queue(row)
+    """Return True if a row has something to add to the figures of the queue that offered it.
+
+    A party may transfer a call that it has not answered.
+    """
+    return (row.result == "answered" or row.transfers_out > 0) and is_offer_of_queue(row)
 
 
 def _with_keys(waits: Iterable[QueueWait]) -> list[tuple[Key, QueueWait]]:

@@ -199,7 +199,9 @@ class LegHistory:
             for talk in talks
         )
         holds = [
-            _make_interval(max(at, talk.started), talk.ended) for talk in talks if talk.ended > at
+            _make_interval(max(at, talk.started), talk.ended)
+            for talk in talks
+            if talk.ended > max(at, talk.started)
         ]
         self.holds = limited(_joined([*self.holds, *holds]))
         if self.activity == "hold" and self.holds and self.holds[-1].ended == self.since:

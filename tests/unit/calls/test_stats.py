@@ -27,6 +27,7 @@ from basix_ws_cti.calls import (
     QueueStats,
     QueueWait,
     Thresholds,
+    Transfer,
     rows_in_period,
 )
 from basix_ws_cti.calls.model import Phase
@@ -184,6 +185,24 @@ def test_agent_who_transferred_a_call_that_lasts_has_figures():
     assert stats.user(7, 100 * SECOND).talked == 60 * SECOND
     assert stats.user(8, 100 * SECOND).answered == 1
     assert stats.user(7, 2 * HOUR * SECOND) == AgentFigures.of([])
+
+
+def test_transfer_by_an_agent_who_did_not_answer_counts_for_the_queue():
+    """Live as in the figures of all rows."""
+    to_colleague = Transfer(
+        at=10 * SECOND, source=party("u7"), target=party("u8"), phase="ringing", attended=False
+    )
+    one = make_call(
+        "1",
+        "0 queued g1, 10 ringing u8",
+        20,
+        legs=[agent_leg("u7", 0, ended=10)],
+        transfer_history=(to_colleague,),
+    )
+    stats = QueueStats()
+    stats.apply(ended(one))
+    assert stats.group(1, 100 * SECOND).transferred_out == 1
+    assert QueueFigures.of(QueueWait.of(one), Participation.of(one)).transferred_out == 1
 
 
 # -- windows ----------------------------------------------------------------------------
