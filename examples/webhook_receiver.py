@@ -75,5 +75,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 if __name__ == "__main__":
+    if not os.environ.get("BASIX_WEBHOOK_SECRET"):
+        sys.exit("webhook_receiver: set BASIX_WEBHOOK_SECRET to the secret of the sender")
     with ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler) as server:
         server.serve_forever()

@@ -416,3 +416,17 @@ def test_every_call_event_can_be_selected():
     from basix_ws_cti.cli.webhook_options import complete_call_events
 
     assert complete_call_events() == [*CALL_EVENTS]
+
+
+@pytest.mark.slow
+def test_receiver_of_the_examples_does_not_start_without_a_secret():
+    done = subprocess.run(
+        [sys.executable, EXAMPLES / "webhook_receiver.py", "0"],
+        env=environment(),
+        capture_output=True,
+        encoding="utf-8",
+        timeout=TIMEOUT,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "webhook_receiver: set BASIX_WEBHOOK_SECRET to the secret of the sender\n"
