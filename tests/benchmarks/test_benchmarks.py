@@ -432,5 +432,5 @@ def test_fan_out_figures_are_printed(capsys):
     names = [line.split()[0] for line in lines if line]
     assert names == [
         *("publisher", "plain_loop", "publisher", "anonymising"),
-        *("reader", *["plain_loop", "follower"] * 5),
+        *("reader", *["plain_loop", "follower"] * 6),
     ]
