@@ -902,7 +902,9 @@ async def test_50000_updates_keep_memory_flat(opened):
     async with opened() as web:
         await web.show(document(queues=12, agents_each=25), "?mode=desk")
         start, found = await run_updates(web, [5_000] * 10)
-        (nodes, before), *_, (last_nodes, after) = found
+        # The browser compiles the script in steps during the first 20,000 updates.
+        nodes, before = found[3]
+        last_nodes, after = found[-1]
         assert last_nodes == nodes
         assert before < start + 2_000_000
-        assert after < before * 1.1
+        assert after < before * 1.05
