@@ -457,10 +457,13 @@ class AgentFigures(SetFields):
     def by_agent(
         cls, participations: Iterable[Participation], *, wrap_up: float = 0
     ) -> dict[int, Self]:
-        """Return the figures of each agent, by id of the user, in ascending order."""
+        """Return the figures of each agent, by id of the user, in ascending order.
+
+        A user who took part in no call that counts is not in the result.
+        """
         rows_of: defaultdict[int, list[Participation]] = defaultdict(list)
         for row in participations:
-            if row.user_id is not None:
+            if row.user_id is not None and counts_for_agent(row):
                 rows_of[row.user_id].append(row)
         return {user_id: cls.of(rows_of[user_id], wrap_up=wrap_up) for user_id in sorted(rows_of)}
 
@@ -475,7 +478,7 @@ class AgentFigures(SetFields):
         """
         rows_of: defaultdict[tuple[int, int | None], list[Participation]] = defaultdict(list)
         for row in participations:
-            if row.user_id is not None:
+            if row.user_id is not None and counts_for_agent(row):
                 rows_of[row.user_id, row.group_id].append(row)
         pairs = sorted(rows_of, key=lambda pair: (pair[0], pair[1] is not None, pair[1] or 0))
         return {pair: cls.of(rows_of[pair], wrap_up=wrap_up) for pair in pairs}

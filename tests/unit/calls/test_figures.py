@@ -599,3 +599,9 @@ def test_rows_without_a_user_belong_to_no_agent():
     rows = [participation(user_id=None), participation(user_id=7, group_id=3)]
     assert [*AgentFigures.by_agent(rows)] == [7]
     assert [*AgentFigures.by_agent_and_group(rows)] == [(7, 3)]
+
+
+def test_user_without_a_call_that_counts_has_no_figures():
+    rows = [participation(role="service", purpose="service"), participation(user_id=7)]
+    assert [*AgentFigures.by_agent(rows)] == [7]
+    assert [*AgentFigures.by_agent_and_group(rows)] == [(7, None)]
