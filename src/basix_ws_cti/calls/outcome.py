@@ -103,9 +103,9 @@ def deciding_leg(last_phase: Phase, legs: Sequence[Leg], lead_uuid: str) -> Leg 
 
     It is the lead leg if its party hung up, or if the call was neither waiting for a party nor
     talked on. Otherwise it is the first leg whose party hung up and whose end was the reason for
-    the end of the lead leg: both ended for the same cause, or, while a single party rang, at the
-    same moment. Without such a leg it is the lead leg. So a busy phone does not decide about a
-    queue whose other phones go on ringing.
+    the end of the lead leg: both ended for the same cause, which for ``NO_ANSWER`` must be at the
+    same moment, or, while a single party rang, at the same moment. Without such a leg it is the
+    lead leg. So a busy phone does not decide about a queue whose other phones go on ringing.
     """
     lead = next((leg for leg in legs if leg.uuid == lead_uuid), None)
     is_waiting_or_talking = last_phase.kind in {"queued", "ringing", "talking"}
@@ -310,8 +310,12 @@ def _party_hung_up(hangup: Hangup | None) -> bool:
 def _ended_lead(last_phase: Phase, leg: Leg, lead: Leg) -> bool:
     """Return True if the end of ``leg`` caused the end of the lead leg."""
     causes = [None if one.hangup is None else one.hangup.cause for one in (leg, lead)]
-    if causes[0] == causes[1]:
+    is_same_cause = causes[0] == causes[1]
+    # A phone that stopped ringing by itself decided nothing: the call may go on for a while, and
+    # end for the same cause.
+    if is_same_cause and causes[0] != "NO_ANSWER":
         return True
-    if last_phase.kind != "ringing" or leg.ended is None or lead.ended is None:
-        return False
-    return abs(leg.ended - lead.ended) <= SAME_MOMENT
+    if leg.ended is None or lead.ended is None:
+        return is_same_cause
+    is_same_moment = abs(leg.ended - lead.ended) <= SAME_MOMENT
+    return is_same_moment and (is_same_cause or last_phase.kind == "ringing")

@@ -387,9 +387,14 @@ def _caller_hung_up(call: Call, ring: Leg) -> bool:
     If the feed does not show the leg of that party, they are taken to have hung up.
     """
     ended = ring.ended or 0
+    # Who hung up before the phone began to ring is not the party for whom it rang. A ring may have
+    # zero length.
+    began = min(_ring(ring).started, ended - 1)
     others = False
     for leg in call.legs:
         if leg.role in _CALLED and not leg.talks:
+            continue
+        if leg.ended is not None and leg.ended <= began:
             continue
         others = True
         if (

@@ -108,6 +108,26 @@ def test_refusal_decides_if_the_lead_leg_ends_at_the_same_moment(kind, apart, ex
 
 
 @for_each(
+    "cause, kind, apart, expected",
+    [
+        ("NO_ANSWER", "ringing", 100_000, "b"),
+        ("NO_ANSWER", "queued", 100_000, "b"),
+        ("NO_ANSWER", "ringing", 15 * 10**6, "lead"),
+        ("NO_ANSWER", "queued", 15 * 10**6, "lead"),
+        ("NO_ANSWER", "queued", None, "b"),
+        ("USER_BUSY", "queued", 15 * 10**6, "b"),
+    ],
+)
+def test_phone_that_was_not_answered_decides_only_if_the_call_ends_then(
+    cause, kind, apart, expected
+):
+    """A refusal decides also if the caller hears an announcement before the call ends."""
+    lead = leg("lead", f"send_refuse,{cause}", ended=None if apart is None else 10**9 + apart)
+    ended = [leg("b", f"recv_refuse,{cause}", ended=10**9), lead]
+    assert deciding_leg(Phase(kind=kind, started=0), ended, "lead").uuid == expected
+
+
+@for_each(
     "kind, text, by_caller, only_leg, side",
     [
         ("talking", "recv_bye,NORMAL_CLEARING", True, False, "caller"),

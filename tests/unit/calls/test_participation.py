@@ -134,14 +134,28 @@ CLEARED = Hangup("send_bye", "NORMAL_CLEARING")
             ],
             "missed",
         ),
+        # an agent hung up, the caller went back to the queue, and from there to somebody else
+        (
+            [
+                leg("0312341234", 0, 200_000, role="placed", hangup=HUNG_UP),
+                leg("u8", -9, 0, talks=[(-5, 0)], hangup=HUNG_UP),
+            ],
+            "missed",
+        ),
         # the feed does not show the leg of the caller
         ([], "abandoned"),
         ([leg("u8", 0, 9, **RANG, outcome="abandoned")], "abandoned"),
     ],
 )
 def test_cancelled_ring_is_abandoned_if_the_caller_hung_up_then(callers, result):
-    cancelled = leg("u7", 0, 9, **RANG, outcome="abandoned")
+    cancelled = leg("u7", 0, 9, **RANG, rang_us=9, outcome="abandoned")
     assert rows(*callers, cancelled)["u7"].result == result
+
+
+def test_ring_of_zero_length_is_abandoned_if_the_caller_hung_up_then():
+    caller = leg("0312341234", 0, 9, role="placed", hangup=HUNG_UP)
+    cancelled = leg("u7", 9, 9, **RANG, outcome="abandoned")
+    assert rows(caller, cancelled)["u7"].result == "abandoned"
 
 
 @for_each("ended, result", [(9, "abandoned"), (200_000, "failed")])
