@@ -52,6 +52,9 @@ def shared_columns(row):
     return {name: getattr(row, name) for name in _SHARED[type(row)]}
 
 
+# Two ends within a tenth of a second are taken as one, in seconds.
+MOMENT = 0.11
+
 # Only the PBX itself decides the next step of a channel in these states.
 _AUTOMATIC = {"ivr", "xml_ivr", "calling_siptermination", "conference", "system_operation"}
 
@@ -241,9 +244,10 @@ def run(seed, reader, *, seconds=60.0, rate=40.0, users=12, interference=0.3):
     end = pbx.now + round(seconds * 1e6)
     while pbx.now < end:
         timeline.step()
-        # Not at the same time as a step: the ledger knows the order of both, the feed does not.
-        if timeline.time_to_next and pbx.channels and rng.random() < interference:
-            pbx.now += 1
+        # Not at the moment of a step: the ledger knows the cause of each end, the feed does not.
+        next_step = timeline.time_to_next or 0.0
+        if next_step > 2 * MOMENT and pbx.channels and rng.random() < interference:
+            pbx.now += round(MOMENT * 1e6)
             with contextlib.suppress(NotPossibleError):
                 interfere(pbx, rng)
         interrupt(interrupted, rng, mean_steps)

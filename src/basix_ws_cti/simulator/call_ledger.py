@@ -233,7 +233,9 @@ class Ledger:
         row = call_row(call, now, purpose, ending, joined)
         call.waits.end(result, now)
         waits = tuple(call.waits.rows(row.id, purpose))
-        participations = () if joined is not None else tuple(call.participants.rows(row.id))
+        participations = (
+            () if joined is not None else tuple(call.participants.rows(row.id, call.first))
+        )
         self._rows.append(_Rows(row, waits, participations))
 
     # -- users who are in several calls -------------------------------------------------

@@ -273,7 +273,7 @@ class LedgerCall:
             # The talk that waited is a part of this call now.
             self.participants.set_consulted()
             self.is_consult = False
-        self.participants.merge(other.participants, self.first)
+        self.participants.merge(other.participants)
         if self.final_direction != "outbound":
             self.went_outside |= other.went_outside or other.final_direction == "outbound"
 

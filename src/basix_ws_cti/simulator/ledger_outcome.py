@@ -104,9 +104,10 @@ def set_roles(call: LedgerCall, purpose: str) -> None:
     if purpose == "consult":
         call.participants.set_consulted()
     caller = call.participants.of(call.first)
-    if caller.role == "placed" and _is_served_user(call):
-        caller.role = "service"
-    if caller.role in {"monitored", "service"}:
+    leg = caller.leg(call.first.uuid)
+    if leg.role == "placed" and _is_served_user(call):
+        leg.role = "service"
+    if leg.role in {"monitored", "service"}:
         caller.served = call.first.answer_timestamp
 
 

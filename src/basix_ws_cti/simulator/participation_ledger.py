@@ -36,28 +36,42 @@ _MAX_RINGS = 100
 
 
 @define(eq=False)
+class PartyLeg:
+    """One leg of a participant."""
+
+    uuid: str
+    offered: int
+    role: str
+    group_id: int | None  # of the queue that offered it
+    talked: bool = False
+    ended: bool = False  # without a talk
+
+    def is_of_consult(self, party: int | str, caller: Channel) -> bool:
+        """Return True if the call took over the leg of a party from a consult call.
+
+        ``caller``: the first leg of the call.
+        """
+        if self.role == "placed" and party != party_of(caller):
+            return True
+        is_earlier = self.offered < caller.offer_timestamp
+        return is_earlier and self.role in {"placed", "consulted"}
+
+
+@define(eq=False)
 class Participant:
     """One user, or one person outside, in one call."""
 
     user_id: int | None
     number: str | None
-    role: str
-    group_id: int | None  # of the first leg that a queue offered
-    first_uuid: str  # of the first leg, which decides about the role
-    first_offered: int
-    is_of_consult: bool = False  # all legs are those of a consult call that was merged
-    only_takes: bool = False  # tried to pick up or to retrieve the call, and nothing else
+    legs: list[PartyLeg]
     rings: int = 0
     ringing: dict[str, int] = Factory(dict)  # legs that ring: since when, by uuid
     rung: list[Interval] = Factory(list)  # the last rings that have ended
     rang_before_us: int = 0  # time of all earlier rings
     timed_out: bool = False  # at least one ring
     last_ring: tuple[int, str] | None = None  # end and result of the ring that ended last
-    groups: dict[str, int] = Factory(dict)  # of the legs that a queue offered and that live
-    talked_offer: tuple[int, str, int] | None = None  # first of these that talked, and its group
     talks: list[Interval] = Factory(list)
     holds: list[Interval] = Factory(list)
-    first_talked: bool = False  # on the first leg
     answered: int | None = None  # first talk
     served: int | None = None  # first answer by a service of the PBX
     left: int = 0
@@ -66,6 +80,10 @@ class Participant:
     def party(self) -> int | str:
         """Id of the user, or the number of the person."""
         return (self.number if self.user_id is None else self.user_id) or ""
+
+    def leg(self, uuid: str) -> PartyLeg:
+        """Return one of the legs."""
+        return next(leg for leg in self.legs if leg.uuid == uuid)
 
     def ring_started(self, uuid: str, now: int) -> None:
         """Record that a leg begins to ring."""
@@ -89,9 +107,9 @@ class Participant:
 
     def ring_failed(self, channel: Channel, now: int, *, caller_hung_up: bool) -> None:
         """Record that the leg of an unanswered ring ended."""
-        self.groups.pop(channel.uuid, None)
         if not self.ring_ended(channel.uuid, now) or channel.rings_for is None:
             return  # nobody called the party: the API rang their phone for a call of theirs
+        self._end_ringing_leg(channel.uuid)
         cause = (channel.last_event_data or ",").split(",")[1]
         result = _RING_RESULTS.get(cause, "failed")
         if result == "missed" and caller_hung_up and cause not in _TIMEOUTS:
@@ -101,34 +119,32 @@ class Participant:
         self.timed_out = self.timed_out or cause in _TIMEOUTS
         self.last_ring = now, result
 
+    def _end_ringing_leg(self, uuid: str) -> None:
+        """Note that nobody answered a leg; forget it if the same queue has rung before.
+
+        Such a leg decides nothing.
+        """
+        leg = self.leg(uuid)
+        leg.ended = True
+        if any(
+            one.ended and one.group_id == leg.group_id and one.offered < leg.offered
+            for one in self.legs
+        ):
+            self.legs.remove(leg)
+
     def offer_moved(self, uuid: str) -> None:
         """Record that a leg which rings was transferred: no queue offers the call to it now."""
-        if self.groups.pop(uuid, None) is not None and self.rings == 1:
-            self.group_id = None
+        self.leg(uuid).group_id = None
 
     def talk_started(self, channel: Channel, now: int) -> None:
         """Record that a leg is connected with another one."""
-        self.first_talked = self.first_talked or channel.uuid == self.first_uuid
+        self.leg(channel.uuid).talked = True
         if self.answered is None:
             self.answered = now
-        group_id = self.groups.get(channel.uuid)
-        if group_id is not None:
-            offer = channel.offer_timestamp, channel.uuid, group_id
-            self.talked_offer = min(self.talked_offer or offer, offer)
 
     def merge(self, other: Participant) -> None:
         """Add what the same party did on other legs."""
-        # As all times are the PBX's, two legs may have the same; then the uuids decide.
-        # Legs of a consult call decide only if there are no others.
-        first = (self.is_of_consult, self.first_offered, self.first_uuid)
-        if (other.is_of_consult, other.first_offered, other.first_uuid) < first:
-            self.first_uuid, self.first_offered = other.first_uuid, other.first_offered
-            self.role, self.first_talked = other.role, other.first_talked
-            self.is_of_consult = other.is_of_consult
-        self.only_takes = self.only_takes and other.only_takes
-        self.group_id = other.group_id if self.group_id is None else self.group_id
-        self.groups |= other.groups
-        self.talked_offer = min(filter(None, (self.talked_offer, other.talked_offer)), default=None)
+        self.legs += other.legs
         self.rings += other.rings
         self.rang_before_us += other.rang_before_us
         self.ringing |= other.ringing
@@ -142,26 +158,33 @@ class Participant:
         self.served = _earlier(self.served, other.served)
         self.left = max(self.left, other.left)
 
-    def row(self, call_id: str) -> ParticipationRow:
-        """Return the row of the participation."""
-        is_service = self.role in {"monitored", "service"}
+    def row(self, call_id: str, caller: Channel) -> ParticipationRow:
+        """Return the row of the participation. ``caller``: the first leg of the call."""
+        # Legs of a consult call decide only if there are no others. As all times are the PBX's, two
+        # legs may have the same; then the uuids decide.
+        own = [leg for leg in self.legs if not leg.is_of_consult(self.party, caller)]
+        legs = sorted(own or self.legs, key=lambda leg: (leg.offered, leg.uuid))
+        first = legs[0]
+        groups = [leg.group_id for leg in legs if leg.group_id is not None]
+        talked = [leg.group_id for leg in legs if leg.group_id is not None and leg.talked]
+        is_service = first.role in {"monitored", "service"}
         talked_us = _length(self.talks)
         answered = self.answered
-        if answered is not None and answered < self.first_offered:  # in a consult call
-            later = (started for started, _ in self.talks if started >= self.first_offered)
+        if answered is not None and answered < first.offered:  # in a consult call
+            later = (started for started, _ in self.talks if started >= first.offered)
             answered = min(later, default=answered)
         return ParticipationRow(
             call_id=call_id,
             user_id=self.user_id,
             number=self.number,
-            role=self.role,
-            group_id=self.group_id if self.talked_offer is None else self.talked_offer[2],
+            role=first.role,
+            group_id=next(iter(talked + groups), None),
             result=self._result(is_service=is_service),
             rings=self.rings,
             rang_us=self.rang_before_us + _length(self.rung),
             talked_us=talked_us,
             held_us=_length([*self.talks, *self.holds]) - talked_us,
-            first_offered=self.first_offered,
+            first_offered=first.offered,
             answered=_earlier(answered, self.served) if is_service else answered,
             left=self.left,
         )
@@ -173,7 +196,8 @@ class Participant:
             return "missed"
         if self.last_ring is not None:
             return self.last_ring[1]
-        return "failed" if self.only_takes else "unanswered"
+        only_takes = all(leg.role in {"picked_up", "retrieved"} for leg in self.legs)
+        return "failed" if only_takes else "unanswered"
 
 
 @define(eq=False)
@@ -188,12 +212,7 @@ class Participants:
             Participant(
                 user_id=None if channel.user is None else channel.user.id,
                 number=None if channel.person is None else channel.person.number,
-                role=role,
-                group_id=group_id,
-                groups={} if group_id is None else {channel.uuid: group_id},
-                first_uuid=channel.uuid,
-                first_offered=channel.offer_timestamp,
-                only_takes=role in {"picked_up", "retrieved"},
+                legs=[PartyLeg(channel.uuid, channel.offer_timestamp, role, group_id)],
             )
         )
 
@@ -208,22 +227,15 @@ class Participants:
             (participant.holds if held else participant.talks).append((started, ended))
 
     def set_consulted(self) -> None:
-        """Give the parties that were called and talked at once the role ``consulted``."""
+        """Give the legs that were called and talked the role ``consulted``."""
         for participant in self._by_party.values():
-            if participant.role == "offered" and participant.first_talked:
-                participant.role = "consulted"
+            for leg in participant.legs:
+                if leg.role == "offered" and leg.talked:
+                    leg.role = "consulted"
 
-    def merge(self, other: Participants, caller: Channel) -> None:
-        """Add the participants of a call that was merged into this one.
-
-        ``caller``: the first leg of this call.
-        """
+    def merge(self, other: Participants) -> None:
+        """Add the participants of a call that was merged into this one."""
         for participant in other._by_party.values():
-            is_placed = participant.role == "placed" and participant.party != party_of(caller)
-            is_earlier = participant.first_offered < caller.offer_timestamp
-            participant.is_of_consult = is_placed or (
-                is_earlier and participant.role in {"placed", "consulted"}
-            )
             self._add(participant)
 
     def _add(self, participant: Participant) -> None:
@@ -233,10 +245,10 @@ class Participants:
         else:
             known.merge(participant)
 
-    def rows(self, call_id: str) -> Iterator[ParticipationRow]:
-        """Yield the rows of the participations."""
+    def rows(self, call_id: str, caller: Channel) -> Iterator[ParticipationRow]:
+        """Yield the rows of the participations. ``caller``: the first leg of the call."""
         for participant in self._by_party.values():
-            yield participant.row(call_id)
+            yield participant.row(call_id, caller)
 
 
 def party_of(leg: Channel) -> int | str:
