@@ -88,7 +88,7 @@ class UserLines:
             return
         if is_new:
             lines.append(leg)
-        self._update(lines, at)
+        self._update(lines, at, shown=leg)
 
     def _mark_consult(self, placed: LegHistory, talk: LegHistory) -> None:
         """Mark the call of ``placed`` as a consult call if ``talk`` waits for it."""
@@ -104,11 +104,12 @@ class UserLines:
                 self.new_consults.append(legs)
             legs.mark_consult(talk.uuid)
 
-    def _update(self, lines: list[LegHistory], at: int) -> None:
+    def _update(self, lines: list[LegHistory], at: int, *, shown: LegHistory | None = None) -> None:
         """Let all legs of a user wait but the current one, from ``at`` on.
 
-        A leg may be shown after one on which the user became busy later, or be connected no more
-        when that one is shown: as when the tracker starts late.
+        ``shown``: the leg on which the user became busy at ``at``. It may be shown after one on
+        which they became busy later, or when one that it takes over from is connected no more: as
+        when the tracker starts late.
         """
         current = max(lines, key=_line_key)
         for leg in lines:
@@ -120,7 +121,8 @@ class UserLines:
                 partner = leg.partner
                 if partner is not None:
                     partner.update_activity(since)
-            if waits and leg.talks and leg.talks[-1].ended > since:
+            is_late = waits and bool(leg.talks) and leg.talks[-1].ended > since
+            if is_late and shown is not None and _line_key(shown) >= _line_key(leg):
                 leg.hold_from(since)
 
 

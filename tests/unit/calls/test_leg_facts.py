@@ -377,6 +377,19 @@ def test_holds_that_are_found_late_are_one_hold(state, ended):
     assert feed.holds("agent") == [(20, ended)]
 
 
+def test_talk_stays_a_talk_if_an_earlier_leg_of_the_user_is_shown_late():
+    """The user had left the first talk for this one, and was connected there again later."""
+    feed = Feed()
+    feed.talk(at=10)
+    feed.consult(20, 30)
+    feed.caller("other", at=35)
+    feed.connect("other", "agent", 40)
+    assert (feed.talks("asking"), feed.holds("asking")) == ([(30, 40)], [])
+    feed.dial("earlier", 1, 5)
+    feed.end("asking", 50)
+    assert (feed.talks("asking"), feed.holds("asking")) == ([(30, 40)], [(40, 50)])
+
+
 def test_talk_with_a_leg_that_is_not_shown():
     feed = Feed()
     info = OtherInfo(type="user", user_id=7)

@@ -909,6 +909,26 @@ def test_dialled_slot_must_hold_a_parked_call():
     assert set(tracker.calls) == {"a", "b", "d"}
 
 
+def test_dialled_slot_belongs_to_the_call_that_was_parked_then():
+    """The first call leaves its slot and ends; meanwhile another call is parked there."""
+    tracker = CallTracker()
+    first = channel("a", state=Park(ts=5, slot=901), offer_timestamp=1)
+    fields = {"peer_location": "internal", "direction": "inbound", "state": SystemOperation(ts=9)}
+    tracker.apply([Added("channel", first)])
+    tracker.apply(
+        [Added("channel", channel("b", called_number="901", offer_timestamp=9, **fields))]
+    )
+    assert set(tracker.calls) == {"a"}
+    talk = attrs.evolve(first, state=Bridged(ts=10))
+    tracker.apply([Changed("channel", talk, first)])
+    second = channel("c", state=Ivr(ts=2), offer_timestamp=2)
+    parked = attrs.evolve(second, state=Park(ts=12, slot=901))
+    tracker.apply([Added("channel", second), Changed("channel", parked, second)])
+    tracker.apply([Removed("channel", talk)])
+    assert set(tracker.calls) == {"b", "c"}
+    assert [leg.uuid for leg in tracker.calls["c"].legs] == ["c"]
+
+
 def test_later_called_number_gives_an_event():
     tracker = CallTracker()
     caller_leg = channel("a", state=SystemOperation(ts=1), offer_timestamp=1, user_id=1)
