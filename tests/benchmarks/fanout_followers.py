@@ -14,7 +14,6 @@ from __future__ import annotations
 import asyncio
 import json
 import multiprocessing
-import resource
 import statistics
 import sys
 import tempfile
@@ -23,6 +22,7 @@ import time
 import attrs
 import fanout_publishers
 from redis import Redis
+from support.process_memory import peak_memory
 from support.redis_server import RedisServer
 from support.stream_source import StreamSource
 
@@ -69,7 +69,7 @@ class Meter:
             {
                 "seconds": time.perf_counter() - self._started,
                 "cpu": time.process_time() - self._cpu,
-                "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+                "megabytes": peak_memory(),
                 "latencies": self.latencies,
             }
         )

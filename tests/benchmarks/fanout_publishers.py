@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import multiprocessing
-import resource
 import tempfile
 import time
 
@@ -17,6 +16,7 @@ import redis.asyncio
 import websockets
 import workload
 from server import PAUSE, serving
+from support.process_memory import peak_memory
 from support.redis_server import RedisServer
 
 from basix_ws_cti import Client, connect
@@ -31,7 +31,7 @@ def report(results, events, started, cpu):
         {
             "seconds": time.perf_counter() - started,
             "cpu": (time.process_time() - cpu) / events,
-            "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+            "megabytes": peak_memory(),
         }
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, event
+from support.paths import TESTS
 from support.report_periods import at, period
 from support.report_year import write_year
 from support.sizes import NIGHTLY
@@ -26,10 +28,11 @@ MONTH = period((2026, 11, 1), (2026, 12, 1))
 
 # Prints the processor time of a report and the largest memory of the process.
 MEASURE = """
-import json, resource, sys, time
+import json, sys, time
 from datetime import datetime
 from zoneinfo import ZoneInfo
 from basix_ws_cti.reports import Period, Reports, Selection
+from support.process_memory import peak_memory
 
 path, start, end, by = json.loads(sys.argv[1])
 zone = ZoneInfo("Europe/Berlin")
@@ -37,9 +40,8 @@ edges = [datetime.fromisoformat(one).replace(tzinfo=zone) for one in (start, end
 begin = time.process_time()
 rows = Reports(path).queues(Selection(period=Period(*edges)), by)
 seconds = time.process_time() - begin
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 figures = rows[0].figures
-print(json.dumps([seconds, peak / 1024, len(rows), figures.offered, figures.handled]))
+print(json.dumps([seconds, peak_memory(), len(rows), figures.offered, figures.handled]))
 """
 
 # What the report reads, added up by group and result.
@@ -68,6 +70,7 @@ def measure(path, start, end, by=None):
     """Return seconds, MiB, number of rows, offered waits and handled calls of a queue report."""
     process = subprocess.run(
         [sys.executable, "-c", MEASURE, json.dumps([path, start, end, by])],
+        env=os.environ | {"PYTHONPATH": str(TESTS)},
         check=True,
         capture_output=True,
         text=True,
