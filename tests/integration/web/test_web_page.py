@@ -735,7 +735,7 @@ async def serious_violations(web):
     found = await running
     assert len(found.response["passes"]) > 10
     return [
-        (one["id"], [node["target"] for node in one["nodes"]][:3])
+        (one["id"], [(node["target"], node["failureSummary"]) for node in one["nodes"][:3]])
         for one in found.response["violations"]
         if one["impact"] in {"serious", "critical"}
     ]
