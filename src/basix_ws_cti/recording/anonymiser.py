@@ -321,11 +321,12 @@ class Anonymiser:
 
     def _joined_texts(self, separator: str) -> Rule:
         """Return a rule for texts joined by a separator, some of which may be protocol words."""
+        kept = _PROTOCOL_WORDS | _MARKERS
 
         def replace(text: str) -> str:
             parts = text.split(separator)
             return separator.join(
-                part if part in _PROTOCOL_WORDS else self._pseudonyms.text(part) for part in parts
+                part if part in kept else self._pseudonyms.text(part) for part in parts
             )
 
         def rule(term: Term) -> bytes:

@@ -331,6 +331,15 @@ def test_markers_instead_of_a_called_number_stay(marker):
     assert anonymiser(event) == event
 
 
+def test_marker_of_a_withheld_number_stays_in_origination():
+    """As in ``calling_number``: the same caller has one name."""
+    anonymiser = Anonymiser(KEY)
+    anonymiser(field_spec("channel", "origination"))
+    for number, is_kept in (("anonymous", True), ("0312341234", False)):
+        event = info_event("channel", ([b"call_user", b"user", number.encode()],))
+        assert (number.encode() in anonymiser(event)) is is_kept
+
+
 def test_channel_id_that_is_no_uuid_has_one_pseudonym():
     """Its pseudonym is the same wherever the channel is referred to."""
     anonymiser = Anonymiser(KEY)
