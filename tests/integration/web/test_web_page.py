@@ -800,6 +800,8 @@ async def test_alarm_differs_in_greyscale_and_forced_colours(web):
         (await web.page.evaluate(styles, selector))[1]
         for selector in (".tile.alarm", ".tile.warning", ".tile:not(.alarm, .warning)")
     ]
+    # Otherwise the browser keeps the background of these colours for later pages.
+    await web.page.emulate_media(forced_colors="none")
     assert borders == ["double", "dashed", "solid"]
 
 
