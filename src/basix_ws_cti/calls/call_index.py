@@ -54,10 +54,15 @@ class CallIndex:
         """Return True if an active call has this id."""
         return call_id in self._calls
 
-    def find_parked(self, slot: str) -> ActiveCall | None:
-        """Return the call that is parked on a slot; ``None`` if the slot is free."""
+    def find_parked(self, slot: str, dialled: int | None) -> ActiveCall | None:
+        """Return the call that is parked on a slot; ``None`` if there is none.
+
+        ``dialled``: time at which a party dialled the slot. A call that was parked later is not
+        the one that they wanted. ``None``: the time is not known.
+        """
         for call in self._parked.values():
-            if str(call.phases.current.place) == slot:
+            phase = call.phases.current
+            if str(phase.place) == slot and (dialled is None or phase.started <= dialled):
                 return call
         return None
 

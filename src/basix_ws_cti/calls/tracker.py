@@ -247,12 +247,10 @@ class CallTracker:
         uuid = _called(channel, PICKUP)
         if uuid is not None:
             return self._index.find(uuid), "picked_up"
-        parked = self._index.find_parked(called) if called.isdecimal() else None
-        if parked is not None and leg.offered is not None:
-            # The call for which the party dialled the slot may have left it, and then ended.
-            is_earlier = parked.phases.current.started <= leg.offered
-            parked = parked if is_earlier else None
-        return parked, "retrieved"
+        if not called.isdecimal():
+            return None, "retrieved"
+        # The call for which the party dialled may have left the slot, and then ended.
+        return self._index.find_parked(called, leg.offered), "retrieved"
 
     def _new_call(self, leg: ActiveLeg) -> ActiveCall:
         """Create the call of a leg that belongs to no call (rule 4)."""
