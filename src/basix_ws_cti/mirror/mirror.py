@@ -148,12 +148,11 @@ class Mirror:
     def __getitem__(self, element_name: str) -> Mapping[int | str, Element]:
         """Return the elements of a kind by key; an empty mapping for an unknown kind."""
         store = self._stores.get(element_name)
-        if store is None:
-            with self._lock:  # the kind may get its elements at this moment
-                store = self._stores.get(element_name)
-                if store is None:
-                    store = self._empty.setdefault(element_name, _Store())
-        return store
+        if store is not None:
+            return store
+        with self._lock:  # the kind may get its elements at this moment
+            store = self._stores.get(element_name)
+            return self._empty.setdefault(element_name, _Store()) if store is None else store
 
     def __iter__(self) -> Iterator[str]:
         """Iterate over the kinds that have elements."""

@@ -311,3 +311,33 @@ def test_unregistered_alerts_leave_no_memory_behind():
     finally:
         tracemalloc.stop()
     assert sizes[1] - sizes[0] < 5_000
+
+
+@on_virtual_clock
+async def test_client_that_stops_during_a_wait_raises_no_alert():
+    pbx = QueuePbx()
+    client = pbx.client()
+    alerts = record(client, "longest-wait>60@sales")
+    async with client:
+        await client.synced(10)
+        pbx.wait("a")
+        await asyncio.sleep(10)
+    await asyncio.sleep(100)
+    assert alerts == []
+
+
+@on_virtual_clock
+async def test_callback_that_is_unregistered_at_once_receives_no_alert():
+    """The alert holds already when the callback is registered."""
+    pbx = QueuePbx()
+    async with pbx.client() as client:
+        await client.synced(10)
+        alerts = record(client, "longest-wait>60@sales")
+        pbx.wait("a")
+        await asyncio.sleep(70)
+        received = []
+        remove = client.on_alert("longest-wait>60@sales", received.append)
+        remove()
+        await asyncio.sleep(10)
+    assert [state for _, state, _ in alerts] == ["raised"]
+    assert received == []

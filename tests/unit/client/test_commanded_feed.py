@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from support.fake_pbx import FakePbx
 
-from basix_ws_cti import UsageError
+from basix_ws_cti import ClickToCall, Client, UsageError
 from basix_ws_cti.client.commanded_feed import CommandedFeed, effect_timeout
 from basix_ws_cti.client.live_feed import FeedCore
 
@@ -54,6 +55,22 @@ async def test_call_user_needs_a_running_feed():
 
     with pytest.raises(UsageError, match="the feed is not running"):
         await Recorder().call_user(Api(), "1002")
+
+
+async def test_call_user_passes_its_arguments_to_the_api():
+    """The result is a call that the feed may show later."""
+    requests = []
+
+    class Api:
+        async def call_user(self, destination, **options):
+            requests.append((destination, options))
+            return ["u"]
+
+    async with Client("fake", connector=FakePbx()) as client:
+        call = await client.call_user(Api(), "1002", user_id=7)
+        assert isinstance(call, ClickToCall)
+        assert call.uuids == ("u",)
+    assert requests == [("1002", {"user_id": 7})]
 
 
 def test_time_to_wait_must_be_positive():

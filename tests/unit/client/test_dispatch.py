@@ -134,6 +134,21 @@ async def test_waiter_ends_with_the_first_matching_change(publish):
     assert not other.seen.done()
 
 
+async def test_waiting_for_a_change_ends_with_the_block():
+    dispatcher = Dispatcher()
+    with dispatcher.waiting_for(lambda change: change.key == 1) as seen:
+        for change in CHANGES:
+            dispatcher.publish_change(change)
+        assert seen.done()
+    with dispatcher.waiting_for(lambda _: False) as seen:
+        dispatcher.end(ClientClosed("left"))
+        assert isinstance(seen.exception(), ClientClosed)
+    with dispatcher.waiting_for(lambda _: False) as seen:
+        pass
+    assert not seen.done()
+    assert not dispatcher.waiters
+
+
 @pytest.mark.parametrize(
     ("reason", "error"), [(ConnectionLost(1006), ConnectionLost), (None, ClientClosed)]
 )

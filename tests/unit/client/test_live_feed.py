@@ -7,6 +7,7 @@ from support.offline_feed import make_feed
 from support.virtual_clock import on_virtual_clock
 
 from basix_ws_cti import (
+    AlertRule,
     ClientClosed,
     InfoEvent,
     InitialInfo,
@@ -15,6 +16,7 @@ from basix_ws_cti import (
     Synced,
     Syncing,
     SystemMsg,
+    UnknownMessage,
     UsageError,
     WaitTimeout,
 )
@@ -145,3 +147,26 @@ async def test_a_block_that_was_not_entered_can_be_left():
     feed, _ = make_feed()
     await feed.__aexit__(None, None, None)
     assert feed.state == Stopped(None)
+
+
+@on_virtual_clock
+async def test_alert_callback_of_an_ended_feed_is_only_checked():
+    feed, _ = make_feed()
+    async with feed:
+        await feed.synced()
+        remove = feed.on_alert("feed-lost>30", lambda _: None)
+        remove()
+    feed.on_alert(AlertRule.parse("feed-lost>30"), lambda _: None)
+    with pytest.raises(UsageError, match="callback must be"):
+        feed.on_alert("feed-lost>30", None)
+
+
+@on_virtual_clock
+async def test_unknown_messages_have_their_own_callback():
+    feed, runner = make_feed()
+    received = []
+    async with feed:
+        await feed.synced()
+        feed.on_unknown_message(received.append)
+        runner.receive(UnknownMessage("news", ("news", 1)))
+    assert received == [UnknownMessage("news", ("news", 1))]

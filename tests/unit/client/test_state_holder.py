@@ -112,6 +112,16 @@ async def test_entering_a_state_notifies_callbacks():
     assert states == [Connecting(1)]
 
 
+async def test_watchers_learn_of_states_and_of_the_mirror():
+    """They are called before the callbacks of the state."""
+    state, states = new_state()
+    seen = []
+    state.watch(lambda: seen.append((state.current, len(states))))
+    state.enter(Connecting(1))
+    state.wake()
+    assert seen == [(Connecting(1), 0), (Connecting(1), 1)]
+
+
 async def test_wait_returns_the_condition_value():
     state, _ = new_state()
     assert await state.wait_until(lambda: "value", "a value", None) == "value"

@@ -25,6 +25,7 @@ from basix_ws_cti.parsing.event_readers import (
     MAX_FAST_READERS,
     event_reader,
     generated_reader,
+    records_reader,
 )
 from basix_ws_cti.parsing.fast_path import event_header
 from basix_ws_cti.parsing.record_decoder import ELEMENTS
@@ -115,6 +116,23 @@ SPEC = FieldSpec("channel", FIELDS)
 
 
 # ---------------------------------------------------------- frames that the fast path reads
+
+
+@for_each("otp, atom_tag", [(25, 100), (26, 119)])
+def test_records_of_a_snapshot_are_read_one_after_another(otp, atom_tag):
+    """The end of the list must follow."""
+    encode = ENCODERS[otp]
+    spec = FieldSpec("channel", PLAIN_FIELDS)
+    uuids = ("a", "b")
+    records = [(uuid, Atom("inbound"), TS) for uuid in uuids]
+    MessageParser().parse(b"\x83" + encode((Atom("any"), *map(Atom, ATOMS))))
+    frame = b"".join(map(encode, records)) + b"j"
+    read = records_reader(spec, None, atom_tag)
+    expected = [Channel(uuid=uuid, direction="inbound", offer_timestamp=TS) for uuid in uuids]
+    assert read(frame, 0, 2) == expected
+    for wrong in (frame + b"j", frame[:-1], b"k" + frame):
+        with pytest.raises(FALLBACK_ERRORS):
+            read(wrong, 0, 2)
 
 
 def test_benchmark_events_take_the_fast_path():

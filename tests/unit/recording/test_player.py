@@ -442,3 +442,15 @@ def test_open_file_stays_open(path):
 def test_source_is_a_path_or_a_recording(path, convert):
     with replay(convert(path)) as items:
         assert [type(item) for _, item in items][-1] is Msg
+
+
+def test_replay_is_not_settled_during_the_events_that_lead_to_a_snapshot():
+    entries = [
+        Connected(0),
+        *frames(1, CALL_FIELDS, initial_info("channel", CALL)),
+        *frames(2, info_event("channel", CALL, "updated")),
+    ]
+    replayed = replay_of(*entries)
+    settled = [(type(item), replayed.is_settled) for _, item in replayed]
+    assert (CallStarted, False) in settled
+    assert settled[-1] == (InfoEvent, True)
