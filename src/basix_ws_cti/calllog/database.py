@@ -154,8 +154,13 @@ def _sqlite(
     @event.listens_for(engine, "connect")
     def configure(connection: sqlite3.Connection, _: Any) -> None:
         connection.isolation_level = None  # the driver begins no transaction of its own
-        for pragma in pragmas:
-            connection.execute(f"PRAGMA {pragma}").close()
+        try:
+            for pragma in pragmas:
+                connection.execute(f"PRAGMA {pragma}").close()
+        except sqlite3.Error:
+            # SQLAlchemy 2.0.40 leaves it open until the traceback is collected.
+            connection.close()
+            raise
 
     @event.listens_for(engine, "begin")
     def begin_transaction(connection: Any) -> None:

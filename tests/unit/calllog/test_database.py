@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
@@ -55,6 +57,27 @@ OTHERS = ["", ":memory:", "sqlite://", "sqlite:///:memory:", "sqlite:///a?mode=r
 def test_other_databases_are_usage_errors(database):
     with pytest.raises(UsageError, match=r"database"):
         parse_database(database)
+
+
+def test_connection_that_cannot_be_set_up_is_closed_at_once(tmp_path, monkeypatch):
+    """An open one would hold the locks of the file, and SQLite could use it again."""
+    connect, opened = sqlite3.connect, []
+
+    class Broken(sqlite3.Connection):
+        def execute(self, *_):
+            raise sqlite3.OperationalError("disk I/O error")
+
+    def connect_and_note(*arguments, **options):
+        opened.append(connect(*arguments, factory=Broken, **options))
+        return opened[-1]
+
+    monkeypatch.setattr(sqlite3, "connect", connect_and_note)
+    writer = create_writer(parse_database(str(tmp_path / "calls.db")))
+    with pytest.raises(SQLAlchemyError, match="disk I/O error"), writer.begin():
+        pass
+    (connection,) = opened
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        connection.cursor()
 
 
 def test_transaction_of_a_writer_takes_the_lock_at_its_beginning(tmp_path):
