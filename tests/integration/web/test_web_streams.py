@@ -101,12 +101,12 @@ async def test_a_browser_that_reads_too_slowly_loses_its_stream_and_no_other_doe
         text = "x" * 200_000
         number = 0
         frames = reading.frames()
-        while len(view.mailboxes) == 2:
+        while not any(mailbox.is_closed for mailbox in view.mailboxes):
             number += 1
             assert number < 10 * MAX_FRAMES
             view.show({**document, "site": f"{number}{text}"}, number)
             await anext(frames)
-        assert app.wallboard.streams == 1
+        await eventually(lambda: app.wallboard.streams == 1)
         number += 1
         view.show({**document, "site": f"{number}{text}"}, number)
         while (await anext(frames))[2].get("site") != f"{number}{text}":
